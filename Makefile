@@ -1,0 +1,130 @@
+# What one can do with hello-fcgi; `make` alone lists it.
+#
+# Variables: PORT, RUN_DIR and the responder's own (README), and
+#   SANITIZE=1   build with the address and undefined-behaviour sanitizers (run, test)
+#   GDB=1        start the responder under gdb (debug)
+#   V=1          print the commands that build
+
+CC ?= cc
+Q := $(if $(V),,@)
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# --- Build ----------------------------------------------------------------------------------
+
+VERSION := $(shell cat VERSION)
+COMMIT ?= $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null \
+	|| echo unknown)
+
+ifdef SANITIZE
+BUILD := build/sanitize
+MODE_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifdef DEBUG
+BUILD := build/debug
+MODE_FLAGS := -Og -g3
+else
+BUILD := build
+# Hardening: checked libc calls, stack canaries and probes, control-flow protection where the CPU
+# has it, random addresses, relocations that are read-only once the program runs.
+MODE_FLAGS := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+MODE_FLAGS += $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
+LDFLAGS += -Wl,-z,relro,-z,now
+endif
+
+CPPFLAGS += -D_GNU_SOURCE -Ifcgi-app -MMD -MP
+CFLAGS += -std=c17 -g -fPIE $(MODE_FLAGS) -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+	-Wstrict-prototypes -Wvla -Werror=format-security
+LDFLAGS += -pie
+LDLIBS := -lfcgi -ljansson
+
+SOURCES := $(wildcard fcgi-app/*.c fcgi-app/core/*.c fcgi-app/handlers/*.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/objects/%.o)
+
+.PHONY: build
+build: $(BUILD)/responder ## Build build/responder
+
+$(BUILD)/responder: $(OBJECTS)
+	@echo "  CC $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(OBJECTS): $(BUILD)/objects/%.o: %.c Makefile | setup-build
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# One source of the version: the file VERSION and git. The stamp changes only when they do.
+$(BUILD)/objects/fcgi-app/core/version.o: CPPFLAGS += -DVERSION='"$(VERSION)"' -DCOMMIT='"$(COMMIT)"'
+$(BUILD)/objects/fcgi-app/core/version.o: $(BUILD)/stamp
+$(BUILD)/stamp: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION) $(COMMIT)' | cmp -s - $@ || echo '$(VERSION) $(COMMIT)' >$@
+FORCE:
+
+-include $(OBJECTS:.o=.d)
+
+# --- Run ------------------------------------------------------------------------------------
+
+# /usr/bin/python3: the one that Debian's supervisor belongs to. exec: signals to make reach it.
+.PHONY: run
+run: setup-run build ## Serve on http://localhost:8080 (PORT=...), in the foreground
+	@RESPONDER=$(abspath $(BUILD)/responder) exec /usr/bin/python3 -I supervisor/start.py
+
+.PHONY: debug
+debug: setup-run setup-debug ## Serve with one process that handles one request at a time, for gdb (GDB=1)
+	@$(MAKE) --no-print-directory DEBUG=1 build
+	@RESPONDER=$(abspath build/debug/responder) GDB=$(GDB) exec scripts/debug
+
+# --- Test -----------------------------------------------------------------------------------
+
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+WIRE_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/wire/test_*.c))
+WIRE_CLIENT := $(BUILD)/objects/tests/wire/client.o
+TESTED := $(filter-out %/main.o,$(OBJECTS))
+
+.PHONY: test
+test: setup-run setup-test build $(UNIT_TESTS) $(WIRE_TESTS) ## Build and run every test (SANITIZE=1: with the sanitizers)
+	@BUILD=$(abspath $(BUILD)) SANITIZE=$(SANITIZE) tests/run
+
+$(UNIT_TESTS): $(BUILD)/%: %.c $(TESTED) | setup-test
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TESTED) $(LDLIBS) -lcmocka
+
+$(WIRE_TESTS): $(BUILD)/%: %.c $(WIRE_CLIENT) | setup-test
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(WIRE_CLIENT) -lcmocka
+
+$(WIRE_CLIENT): tests/wire/client.c Makefile | setup-test
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+C_FILES := $(wildcard fcgi-app/*.[ch] fcgi-app/*/*.[ch] tests/*/*.[ch])
+SHELL_FILES := $(wildcard scripts/*) .ci/run
+
+.PHONY: lint
+lint: setup-run setup-test setup-lint build ## Check the code's form and look for mistakes without running it
+	clang-format --dry-run -Werror $(C_FILES)
+	clang-tidy --quiet $(SOURCES) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c17 -DVERSION= -DCOMMIT=
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability \
+		--inline-suppr -Ifcgi-app fcgi-app tests
+	shellcheck $(SHELL_FILES)
+	pyflakes3 supervisor tests
+	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
+		scripts/render-nginx "$$directory" 8080 && /usr/sbin/nginx -t -q -e stderr -c "$$directory/nginx.conf"
+
+# --- Housekeeping ---------------------------------------------------------------------------
+
+# SETUP=no: for systems whose packages are installed by hand.
+.PHONY: setup-%
+setup-%:
+	@[ "$(SETUP)" = no ] || scripts/setup $*
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf build
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile

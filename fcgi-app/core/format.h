@@ -1,0 +1,26 @@
+/* The representations that the service has, and which of them a client wants. */
+#ifndef FORMAT_H
+#define FORMAT_H
+
+enum format { FORMAT_TEXT, FORMAT_HTML, FORMAT_JSON, FORMATS, FORMAT_NONE = FORMATS };
+
+/* The format that ?format= calls by this name, FORMAT_NONE when there is none. */
+__attribute__((nonnull, warn_unused_result)) enum format format_named(const char *name);
+
+/*
+ * Proactive negotiation, RFC 9110 section 12.5.1: the format with the highest quality value, the
+ * most specific media range deciding for each. Equal qualities go to text, then HTML, then JSON.
+ * accept is the Accept field's value. NULL, an empty value and one without a single well-formed
+ * media range accept everything; ill-formed ranges beside well-formed ones are passed over.
+ * FORMAT_NONE when nothing is acceptable.
+ */
+__attribute__((warn_unused_result)) enum format format_negotiate(const char *accept);
+
+/*
+ * The same for an error, whose JSON form is application/problem+json (RFC 9457) and is also
+ * chosen for application/json. An error is better sent in an unwanted format than not at all:
+ * FORMAT_TEXT when nothing is acceptable.
+ */
+__attribute__((warn_unused_result)) enum format format_negotiate_problem(const char *accept);
+
+#endif

@@ -1,0 +1,52 @@
+#include "handler.h"
+
+static void add_text(struct text *body, int status, const char *detail)
+{
+    text_add_number(body, (size_t)status);
+    text_add(body, " ");
+    text_add(body, reason_phrase(status));
+    text_add(body, "\n");
+    text_add(body, detail);
+    text_add(body, "\n");
+}
+
+static void add_html(struct text *body, int status, const char *detail)
+{
+    text_add(body, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+                   "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
+    text_add_number(body, (size_t)status);
+    text_add(body, " ");
+    text_add(body, reason_phrase(status));
+    text_add(body, "</title>\n<h1>");
+    text_add(body, reason_phrase(status));
+    text_add(body, "</h1>\n<p>");
+    text_add_html(body, detail);
+    text_add(body, "</p>\n</html>\n");
+}
+
+static void add_problem_details(struct text *body, int status, const char *detail)
+{
+    text_add_json(body, json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
+                                  reason_phrase(status), "status", status, "detail", detail));
+}
+
+void problem(const struct context *context, struct response *response, int status,
+             const char *detail)
+{
+    static const struct {
+        const char *content_type;
+        void (*add)(struct text *body, int status, const char *detail);
+    } forms[FORMATS] = {
+        [FORMAT_TEXT] = {"text/plain; charset=utf-8", add_text},
+        [FORMAT_HTML] = {"text/html; charset=utf-8", add_html},
+        [FORMAT_JSON] = {"application/problem+json; charset=utf-8", add_problem_details},
+    };
+    const bool negotiated = context->requested == FORMAT_NONE;
+    const enum format format =
+        negotiated ? format_negotiate_problem(context->request->accept) : context->requested;
+    response_init(response);
+    response->status = status;
+    response->varies = negotiated;
+    response->content_type = forms[format].content_type;
+    forms[format].add(&response->body, status, detail);
+}

@@ -1,0 +1,21 @@
+/* One request, as the web server in front tells it in CGI variables (RFC 3875 section 4.1). */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { BODY_MAX = 1024 * 1024 }; /* bytes; nginx allows less, the other web servers more */
+
+/* The strings are NUL-terminated and the caller's; NULL where the web server sent nothing. */
+struct request {
+    const char *method;         /* REQUEST_METHOD */
+    const char *target;         /* REQUEST_URI */
+    const char *accept;         /* HTTP_ACCEPT */
+    const char *if_none_match;  /* HTTP_IF_NONE_MATCH */
+    const char *content_length; /* CONTENT_LENGTH; nginx sends "" where there is no body */
+    size_t body_length;         /* bytes of body that came, counted up to BODY_MAX + 1 */
+    bool draining;              /* the service is stopping */
+};
+
+#endif

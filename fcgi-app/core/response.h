@@ -1,0 +1,44 @@
+/* One response, and how it is written as a CGI response (RFC 3875 section 6). */
+#ifndef RESPONSE_H
+#define RESPONSE_H
+
+#include "text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    RESPONSE_BODY_MAX = 6144, /* bytes; the largest is an HTML error that quotes the query */
+    /* A response of this size and the FastCGI records around it fit the 8192 bytes that libfcgi
+     * buffers, so that it leaves in one write(2). */
+    RESPONSE_MAX = 8144
+};
+
+struct response {
+    int status;
+    const char *content_type;  /* NULL where there is no body (204) */
+    const char *cache_control; /* never NULL */
+    const char *allow;         /* Allow, or NULL */
+    bool varies;               /* chosen by Accept */
+    bool tagged;               /* has an entity tag: a hash of its type and body */
+    uint64_t entity_tag;       /* valid where tagged */
+    bool head_only;   /* the body stays here (HEAD, 304); its length is known all the same */
+    struct text body; /* lies in body_bytes */
+    char body_bytes[RESPONSE_BODY_MAX];
+};
+
+/* Makes response an empty one: 200, not stored by any cache, no content type. */
+__attribute__((nonnull)) void response_init(struct response *response);
+
+/*
+ * Writes header fields, and the body where it is to be sent, to bytes. Returns their length, at
+ * most size; 0 when something did not fit.
+ */
+__attribute__((nonnull, warn_unused_result)) size_t response_print(const struct response *response,
+                                                                   char *bytes, size_t size);
+
+/* The reason phrase of a status code that this service uses, RFC 9110 section 15. */
+__attribute__((returns_nonnull)) const char *reason_phrase(int status);
+
+#endif

@@ -1,0 +1,21 @@
+/* What the operator chose. environment.h reads it from the environment. */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+enum {
+    NAME_MAX_CODE_POINTS = 64, /* of a greeting, of a name, and of a name in ?name= */
+    WORKERS_MAX = 64
+};
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_LEVELS };
+
+struct settings {
+    const char *greeting;     /* GREETING */
+    const char *name;         /* NAME */
+    const char *service;      /* K_SERVICE, NULL outside Cloud Run */
+    const char *revision;     /* K_REVISION, NULL outside Cloud Run */
+    int workers;              /* WORKERS */
+    enum log_level log_level; /* LOG_LEVEL */
+};
+
+#endif

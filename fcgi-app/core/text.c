@@ -1,0 +1,81 @@
+#include "text.h"
+
+#include <string.h>
+
+struct text text_in(char *buffer, size_t size)
+{
+    buffer[0] = '\0';
+    return (struct text){.bytes = buffer, .size = size};
+}
+
+static void add_bytes(struct text *text, const char *bytes, size_t length)
+{
+    if (text->overflowed || length >= text->size - text->length) {
+        text->overflowed = true;
+        return;
+    }
+    memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+    text->bytes[text->length] = '\0';
+}
+
+void text_add(struct text *text, const char *string)
+{
+    add_bytes(text, string, strlen(string));
+}
+
+void text_add_number(struct text *text, size_t number)
+{
+    char digits[24]; /* a 64-bit number has at most 20 */
+    char *first = digits + sizeof(digits) - 1;
+    *first = '\0';
+    do
+        *--first = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    text_add(text, first);
+}
+
+static const char *html_entity(char character)
+{
+    switch (character) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    default:
+        return NULL;
+    }
+}
+
+void text_add_html(struct text *text, const char *string)
+{
+    for (; *string; string++) {
+        const char *entity = html_entity(*string);
+        if (entity)
+            text_add(text, entity);
+        else
+            add_bytes(text, string, 1);
+    }
+}
+
+void text_add_json(struct text *text, json_t *object)
+{
+    const size_t room = text->size - text->length;
+    const size_t length =
+        object ? json_dumpb(object, text->bytes + text->length, room, JSON_COMPACT) : 0;
+    json_decref(object);
+    if (length == 0 || length >= room) {
+        text->overflowed = true;
+        text->bytes[text->length] = '\0';
+        return;
+    }
+    text->length += length;
+    text->bytes[text->length] = '\0';
+    text_add(text, "\n");
+}

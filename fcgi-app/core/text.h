@@ -1,0 +1,34 @@
+/* Text built up in a caller's buffer of fixed size. */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct text {
+    char *bytes;     /* always NUL-terminated */
+    size_t size;     /* bytes that the buffer holds, the NUL included */
+    size_t length;   /* bytes used, without the NUL */
+    bool overflowed; /* something did not fit: the text is incomplete and must not be used */
+};
+
+/* An empty text in buffer, which stays the caller's and must outlive the text. */
+__attribute__((nonnull)) struct text text_in(char *buffer, size_t size);
+
+/* Appends string as it is. */
+__attribute__((nonnull)) void text_add(struct text *text, const char *string);
+
+/* Appends number in decimal. */
+__attribute__((nonnull)) void text_add_number(struct text *text, size_t number);
+
+/* Appends string, escaped for use in HTML element content and quoted attribute values. */
+__attribute__((nonnull)) void text_add_html(struct text *text, const char *string);
+
+/*
+ * Appends object as one line of JSON (RFC 8259) and releases it. NULL, which is what jansson
+ * returns when memory is short, counts as an overflow.
+ */
+__attribute__((nonnull(1))) void text_add_json(struct text *text, json_t *object);
+
+#endif

@@ -1,0 +1,4 @@
+#include "version.h"
+
+const char build_version[] = VERSION;
+const char build_commit[] = COMMIT;

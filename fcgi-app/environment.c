@@ -1,0 +1,123 @@
+#include "environment.h"
+
+#include "core/utf8.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORKERS_LEAST = 2 }; /* of the default: while a worker is replaced another one answers */
+
+struct failure {
+    char *problem;
+    size_t size;
+};
+
+static bool refuse(struct failure failure, const char *variable, const char *value,
+                   const char *allowed)
+{
+    snprintf(failure.problem, failure.size, "%s=\"%s\": must be %s", variable, value, allowed);
+    return false;
+}
+
+/* A piece of text for the greeting, absent where the variable is not set. */
+static bool read_text(const char *variable, const char **text, struct failure failure)
+{
+    const char *value = getenv(variable);
+    if (!value)
+        return true;
+    if (!*value || utf8_check(value, NAME_MAX_CODE_POINTS) != UTF8_OK)
+        return refuse(failure, variable, value,
+                      "1 to 64 characters of UTF-8 without control characters");
+    *text = value;
+    return true;
+}
+
+/* The CPUs that this process may run on. */
+static int usable_cpus(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static int default_workers(void)
+{
+    const int cpus = usable_cpus();
+    if (cpus < WORKERS_LEAST)
+        return WORKERS_LEAST;
+    return cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
+}
+
+static bool read_workers(int *workers, struct failure failure)
+{
+    const char *value = getenv("WORKERS");
+    if (!value) {
+        *workers = default_workers();
+        return true;
+    }
+    const size_t digits = strspn(value, "0123456789");
+    const long number = strtol(value, NULL, 10);
+    if (digits == 0 || value[digits] || number < 1 || number > WORKERS_MAX)
+        return refuse(failure, "WORKERS", value, "a number from 1 to 64");
+    *workers = (int)number;
+    return true;
+}
+
+static bool read_log_level(enum log_level *level, struct failure failure)
+{
+    static const char *const names[LOG_LEVELS] = {"debug", "info", "warning", "error"};
+    const char *value = getenv("LOG_LEVEL");
+    *level = LOG_INFO;
+    if (!value)
+        return true;
+    for (enum log_level i = 0; i < LOG_LEVELS; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            *level = i;
+            return true;
+        }
+    }
+    return refuse(failure, "LOG_LEVEL", value, "debug, info, warning or error");
+}
+
+bool settings_read(struct settings *settings, char *problem, size_t size)
+{
+    const struct failure failure = {problem, size};
+    *settings = (struct settings){.greeting = "Hello", .name = "World"};
+    return read_text("GREETING", &settings->greeting, failure) &&
+           read_text("NAME", &settings->name, failure) &&
+           read_text("K_SERVICE", &settings->service, failure) &&
+           read_text("K_REVISION", &settings->revision, failure) &&
+           read_workers(&settings->workers, failure) &&
+           read_log_level(&settings->log_level, failure);
+}
+
+static const char *value_of(const char *variable, const char *name)
+{
+    const size_t length = strlen(name);
+    return strncmp(variable, name, length) == 0 && variable[length] == '=' ? variable + length + 1
+                                                                           : NULL;
+}
+
+struct request request_from(char *const *variables)
+{
+    struct request request = {.method = "", .target = ""};
+    const struct {
+        const char *name;
+        const char **member;
+    } members[] = {
+        {"REQUEST_METHOD", &request.method},
+        {"REQUEST_URI", &request.target},
+        {"HTTP_ACCEPT", &request.accept},
+        {"HTTP_IF_NONE_MATCH", &request.if_none_match},
+        {"CONTENT_LENGTH", &request.content_length},
+    };
+    for (; *variables; variables++) {
+        for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+            const char *value = value_of(*variables, members[i].name);
+            if (value)
+                *members[i].member = value;
+        }
+    }
+    return request;
+}

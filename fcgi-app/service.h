@@ -1,0 +1,30 @@
+/* Service mode: one parent that owns the listening socket, and workers that answer. */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include "core/settings.h"
+
+#include <stdatomic.h>
+
+/* Memory that the parent and its workers share; made before the first fork. */
+struct shared {
+    atomic_bool draining; /* set once, when the parent is told to stop */
+};
+
+/*
+ * Serves on the listening socket that is file descriptor 0 (FCGI_LISTENSOCK_FILENO) with
+ * settings->workers processes until it is told to stop: SIGTERM and SIGINT drain (bounded by
+ * 3 seconds), SIGQUIT stops behind the requests in hand. Replaces a worker that dies at once.
+ * Returns an exit status of <sysexits.h>: 0 after a stop, EX_SOFTWARE when workers keep dying as
+ * soon as they start, EX_OSERR when the service cannot be set up.
+ */
+__attribute__((nonnull, warn_unused_result)) int service_run(const struct settings *settings);
+
+/*
+ * What a worker process does: answers requests from the listening socket until it is told to stop,
+ * by the same signals, all of which must be blocked. Returns an exit status.
+ */
+__attribute__((nonnull, warn_unused_result)) int worker_run(const struct settings *settings,
+                                                            const struct shared *shared);
+
+#endif

@@ -1,0 +1,81 @@
+#include "single.h"
+
+#include "core/respond.h"
+#include "environment.h"
+
+#include <fcgiapp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <fcgi_stdio.h> /* last: it redefines stdio's names for the request's streams */
+
+extern char **environ;
+
+static void stop(int signal)
+{
+    (void)signal;
+    FCGX_ShutdownPending();
+    alarm(1); /* libfcgi misses a signal between its test for it and its accept(2): wake it again */
+}
+
+static void wake(int signal)
+{
+    (void)signal;
+}
+
+/* Without SA_RESTART, so that accept(2) returns. */
+static void handle_signals(sigset_t *stopping)
+{
+    const struct sigaction stops = {.sa_handler = stop};
+    const struct sigaction wakes = {.sa_handler = wake};
+    sigaction(SIGTERM, &stops, NULL);
+    sigaction(SIGINT, &stops, NULL);
+    sigaction(SIGALRM, &wakes, NULL);
+    sigemptyset(stopping);
+    sigaddset(stopping, SIGTERM);
+    sigaddset(stopping, SIGINT);
+    sigaddset(stopping, SIGALRM);
+}
+
+/* A CGI program must not read more than CONTENT_LENGTH says (RFC 3875 section 4.2). */
+static size_t read_body(const char *content_length)
+{
+    char bytes[4096];
+    size_t length = 0;
+    size_t left = content_length ? strtoull(content_length, NULL, 10) : 0;
+    if (left > BODY_MAX)
+        return BODY_MAX + 1;
+    while (left > 0) {
+        const size_t count = fread(bytes, 1, left < sizeof(bytes) ? left : sizeof(bytes), stdin);
+        if (count == 0)
+            break;
+        length += count;
+        left -= count;
+    }
+    return length;
+}
+
+static void answer(const struct settings *settings)
+{
+    static struct response response;
+    static char printed[RESPONSE_MAX];
+    struct request request = request_from(environ);
+    request.body_length = read_body(request.content_length);
+    respond(settings, &request, &response);
+    fwrite(printed, 1, response_print(&response, printed, sizeof(printed)), stdout);
+}
+
+int single_run(const struct settings *settings)
+{
+    sigset_t stopping;
+    handle_signals(&stopping);
+    sigprocmask(SIG_UNBLOCK, &stopping, NULL);
+    while (FCGI_Accept() >= 0) {
+        sigprocmask(SIG_BLOCK, &stopping, NULL);
+        answer(settings);
+        FCGI_Finish();
+        sigprocmask(SIG_UNBLOCK, &stopping, NULL);
+    }
+    return 0;
+}
