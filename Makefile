@@ -83,7 +83,8 @@ TESTED := $(filter-out %/main.o,$(OBJECTS))
 
 .PHONY: test
 test: setup-run setup-test build $(UNIT_TESTS) $(WIRE_TESTS) ## Build and run every test (SANITIZE=1: with the sanitizers)
-	@BUILD=$(abspath $(BUILD)) SANITIZE=$(SANITIZE) tests/run
+	@BUILD=$(abspath $(BUILD)) RESPONDER=$(abspath $(BUILD))/responder \
+		/usr/bin/python3 -B -m pytest -n 4 --dist loadfile tests
 
 $(UNIT_TESTS): $(BUILD)/%: %.c $(TESTED) | setup-test
 	@mkdir -p $(@D)
@@ -99,6 +100,8 @@ $(WIRE_CLIENT): tests/wire/client.c Makefile | setup-test
 	@mkdir -p $(@D)
 	@echo "  CC $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+-include $(WIRE_CLIENT:.o=.d) $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d)
 
 C_FILES := $(wildcard fcgi-app/*.[ch] fcgi-app/*/*.[ch] tests/*/*.[ch])
 SHELL_FILES := $(wildcard scripts/*) .ci/run

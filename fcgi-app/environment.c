@@ -17,7 +17,7 @@ struct failure {
 static bool refuse(struct failure failure, const char *variable, const char *value,
                    const char *allowed)
 {
-    snprintf(failure.problem, failure.size, "%s=\"%s\": must be %s", variable, value, allowed);
+    snprintf(failure.problem, failure.size, "%s must be %s, not \"%s\"", variable, allowed, value);
     return false;
 }
 

@@ -1,12 +1,12 @@
 #include "core/version.h"
 #include "environment.h"
 #include "log.h"
+#include "probe.h"
 #include "service.h"
 #include "single.h"
 
 #include <fcgiapp.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: responder [--single | --check | --version | --help]\n"
+    "usage: responder [--single | --check | --probe | --version | --help]\n"
     "\n"
     "Answers \"Hello World\" over FastCGI. The listening socket is file descriptor 0, as\n"
     "supervisord and spawn-fcgi pass it:\n"
@@ -28,6 +28,7 @@ static const char usage[] =
     "\n"
     "  --single   answer one request at a time in this process, for a debugger\n"
     "  --check    check the settings and exit\n"
+    "  --probe    ask the service on PORT (8080) whether it is ready: exit status 0 or 1\n"
     "  --version  print version and commit\n"
     "  --help     print this\n"
     "\n"
@@ -40,43 +41,22 @@ static const char usage[] =
     "Exit status: 0 stopped, 64 wrong usage, 70 workers keep dying, 71 the system refused\n"
     "something, 78 wrong setting.\n";
 
-enum mode { MODE_SERVE, MODE_SINGLE, MODE_CHECK };
+enum mode { MODE_SERVE, MODE_SINGLE, MODE_CHECK, MODE_PROBE, MODE_VERSION, MODE_HELP, MODES };
 
-/* Prints what was asked for and exits, or returns the mode to run in. */
-static enum mode read_options(int argc, char *argv[])
+static enum mode read_mode(int argc, char *argv[])
 {
-    static const struct option options[] = {{"single", no_argument, NULL, 's'},
-                                            {"check", no_argument, NULL, 'c'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    enum mode mode = MODE_SERVE;
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            mode = MODE_SINGLE;
-            break;
-        case 'c':
-            mode = MODE_CHECK;
-            break;
-        case 'v':
-            printf("responder %s (%s)\n", build_version, build_commit);
-            exit(EX_OK);
-        case 'h':
-            fputs(usage, stdout);
-            exit(EX_OK);
-        default:
-            fputs("Try: responder --help\n", stderr);
-            exit(EX_USAGE);
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "responder: \"%s\" is one argument too many. Try: responder --help\n",
-                argv[optind]);
-        exit(EX_USAGE);
-    }
-    return mode;
+    static const char *const options[MODES] = {
+        [MODE_SINGLE] = "--single",   [MODE_CHECK] = "--check", [MODE_PROBE] = "--probe",
+        [MODE_VERSION] = "--version", [MODE_HELP] = "--help",
+    };
+    if (argc == 1)
+        return MODE_SERVE;
+    for (enum mode mode = MODE_SINGLE; argc == 2 && mode < MODES; mode++)
+        if (strcmp(argv[1], options[mode]) == 0)
+            return mode;
+    fprintf(stderr, "responder: wrong argument \"%s\". Try: responder --help\n",
+            argc > 2 ? argv[2] : argv[1]);
+    exit(EX_USAGE);
 }
 
 /* A descriptor that is closed would otherwise be given to the next connection, which would then
@@ -98,10 +78,8 @@ static void require_request(void)
     exit(EX_USAGE);
 }
 
-int main(int argc, char *argv[])
+static int answer(enum mode mode)
 {
-    secure_standard_streams();
-    const enum mode mode = read_options(argc, argv);
     struct settings settings;
     char problem[256];
     if (!settings_read(&settings, problem, sizeof(problem))) {
@@ -115,4 +93,22 @@ int main(int argc, char *argv[])
     if (cgi)
         require_request();
     return cgi || mode == MODE_SINGLE ? single_run(&settings) : service_run(&settings);
+}
+
+int main(int argc, char *argv[])
+{
+    secure_standard_streams();
+    const enum mode mode = read_mode(argc, argv);
+    switch (mode) {
+    case MODE_PROBE:
+        return probe() ? EXIT_SUCCESS : EXIT_FAILURE;
+    case MODE_VERSION:
+        printf("responder %s (%s)\n", build_version, build_commit);
+        return EX_OK;
+    case MODE_HELP:
+        fputs(usage, stdout);
+        return EX_OK;
+    default:
+        return answer(mode);
+    }
 }

@@ -22,12 +22,32 @@ for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: sys.exit(0))
 
 import fcntl
+import importlib
 import json
 import os
 import pwd
 import re
 import resource
 import socket
+import types
+
+
+class EntryPoint:
+    """All that supervisor takes from pkg_resources, whose import lasts as long as the whole rest of
+    supervisord's start (docs/design.md)."""
+
+    def __init__(self, specification):
+        self.module, self.name = specification.partition("=")[2].split(":")
+
+    @classmethod
+    def parse(cls, specification):
+        return cls(specification)
+
+    def resolve(self):
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+sys.modules["pkg_resources"] = types.SimpleNamespace(EntryPoint=EntryPoint)
 
 try:
     from supervisor import events
@@ -60,7 +80,7 @@ def read_port():
     """The port to listen on. Those below 1024 are for root, who does not serve."""
     value = os.environ.get("PORT", "8080")
     if not re.fullmatch(r"[0-9]{4,5}", value) or not 1024 <= int(value) <= 65535:
-        fail(f'PORT="{value}": must be a number from 1024 to 65535', EX_CONFIG)
+        fail(f'PORT must be a number from 1024 to 65535, not "{value}"', EX_CONFIG)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as nginx does
         try:
@@ -76,7 +96,7 @@ def read_run_dir(port):
     value = os.environ.get("RUN_DIR", f"/tmp/hello-fcgi-{port}")
     if not re.fullmatch(r"/[A-Za-z0-9._/+@-]{1,80}", value):
         fail(
-            f'RUN_DIR="{value}": must be an absolute path of at most 80 letters, digits and ._/+@-',
+            f'RUN_DIR must be an absolute path of at most 80 letters, digits and ._/+@-, not "{value}"',
             EX_CONFIG,
         )
     return value

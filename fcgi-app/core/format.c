@@ -42,6 +42,20 @@ static bool span_is(struct span span, const char *string)
     return span.length == strlen(string) && strncasecmp(span.start, string, span.length) == 0;
 }
 
+/* The same for a value, in which a quoted-pair stands for its second character (RFC 9110 section
+ * 5.6.4). */
+static bool value_is(struct span value, const char *string)
+{
+    size_t i = 0;
+    for (; i < value.length && *string; i++, string++) {
+        if (value.start[i] == '\\')
+            i++;
+        if (strncasecmp(value.start + i, string, 1) != 0)
+            return false;
+    }
+    return i == value.length && !*string;
+}
+
 static void skip_space(const char **cursor)
 {
     *cursor += strspn(*cursor, " \t");
@@ -105,7 +119,7 @@ static bool take_parameter(const char **cursor, struct media_range *range)
         return false;
     if (span_is(name, "q"))
         return read_quality(value, &range->quality);
-    if (!span_is(name, "charset") || !span_is(value, "utf-8"))
+    if (!span_is(name, "charset") || !value_is(value, "utf-8"))
         range->parameters = PARAMETERS_OTHER;
     else if (range->parameters == PARAMETERS_NONE)
         range->parameters = PARAMETERS_UTF8;

@@ -7,7 +7,8 @@
 
 enum { BODY_MAX = 1024 * 1024 }; /* bytes; nginx allows less, the other web servers more */
 
-/* The strings are NUL-terminated and the caller's; NULL where the web server sent nothing. */
+/* The strings are NUL-terminated and the caller's. Where the web server sent nothing, method and
+ * target are "" and the others NULL. */
 struct request {
     const char *method;         /* REQUEST_METHOD */
     const char *target;         /* REQUEST_URI */

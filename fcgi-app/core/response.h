@@ -32,8 +32,8 @@ struct response {
 __attribute__((nonnull)) void response_init(struct response *response);
 
 /*
- * Writes header fields, and the body where it is to be sent, to bytes. Returns their length, at
- * most size; 0 when something did not fit.
+ * Writes header fields, and the body where it is to be sent, to bytes, with a NUL behind. Returns
+ * their length, less than size; 0 when something did not fit.
  */
 __attribute__((nonnull, warn_unused_result)) size_t response_print(const struct response *response,
                                                                    char *bytes, size_t size);

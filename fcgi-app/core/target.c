@@ -122,6 +122,8 @@ void target_parse(const char *raw, struct target *target, struct fault *fault)
     char *query = path + strcspn(path, "?");
     if (*query)
         *query++ = '\0';
+    if (*path && *path != '/')
+        fault_set(fault, 400, "The request target does not begin with a slash.");
     for (char *pair; fault->status == 0 && (pair = strsep(&query, "&"));)
         if (*pair)
             add_parameter(target, pair, fault);

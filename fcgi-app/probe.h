@@ -1,0 +1,13 @@
+/* Asks the whole stack whether it is ready, for a health check in an image without curl. */
+#ifndef PROBE_H
+#define PROBE_H
+
+#include <stdbool.h>
+
+/*
+ * Sends GET /ready to nginx on 127.0.0.1 and the port in the environment variable PORT (8080).
+ * Waits at most 2 seconds for each step. Returns whether the answer was 200.
+ */
+__attribute__((warn_unused_result)) bool probe(void);
+
+#endif

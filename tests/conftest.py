@@ -1,0 +1,113 @@
+"""What all tests share: programs written in C are collected too, and the last line is the totals.
+
+With CI=true a skipped test is a failure, unless tests/allowed-skips lists it: what could not run
+proves nothing.
+"""
+
+import os
+import re
+import subprocess
+import xml.etree.ElementTree
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+BUILD = Path(os.environ.get("BUILD", TESTS.parent / "build"))
+DEADLINE = 180  # seconds for one test program
+
+
+def pytest_collect_file(parent, file_path):
+    if file_path.suffix == ".c" and file_path.name.startswith("test_"):
+        return Program.from_parent(parent, path=file_path)
+    return None
+
+
+class Program(pytest.File):
+    """A cmocka program: its tests are the ones that its source names."""
+
+    outcome = None
+
+    def collect(self):
+        names = re.findall(r"cmocka_unit_test\w*\(\s*(\w+)", self.path.read_text())
+        return [Case.from_parent(self, name=name) for name in names]
+
+    def run(self):
+        """Runs the program once for all its tests. Returns each one's failure, or None."""
+        if self.outcome is None:
+            binary = BUILD / self.path.relative_to(TESTS.parent).with_suffix("")
+            report = BUILD / "reports" / f"{self.path.stem}.{os.getpid()}.xml"
+            report.parent.mkdir(exist_ok=True)
+            report.unlink(missing_ok=True)
+            environment = dict(
+                os.environ, CMOCKA_MESSAGE_OUTPUT="XML", CMOCKA_XML_FILE=str(report)
+            )
+            process = subprocess.run(
+                [binary], env=environment, capture_output=True, text=True, timeout=DEADLINE
+            )
+            self.output = f"{process.stdout}{process.stderr}exit status {process.returncode}"
+            self.outcome = read_report(report)
+            report.unlink(missing_ok=True)
+        return self.outcome
+
+
+def read_report(report):
+    if not report.exists():
+        return {}
+    root = xml.etree.ElementTree.parse(report)
+    return {case.get("name"): case.findtext("failure") for case in root.iter("testcase")}
+
+
+class Case(pytest.Item):
+    def runtest(self):
+        failure = self.parent.run().get(self.name, "the program ended before this test")
+        if failure is not None:
+            raise Failed(f"{failure}\n{self.parent.output}")
+
+    def repr_failure(self, excinfo):
+        return str(excinfo.value) if excinfo.errisinstance(Failed) else super().repr_failure(excinfo)
+
+    def reportinfo(self):
+        return self.path, None, self.name
+
+
+class Failed(Exception):
+    pass
+
+
+# --- Totals -----------------------------------------------------------------------------------
+
+
+def refused_skips(skipped):
+    """Those of the skipped tests that CI must not do without."""
+    if os.environ.get("CI") != "true":
+        return []
+    lines = (TESTS / "allowed-skips").read_text().splitlines()
+    allowed = [line.split("#")[0].strip() for line in lines]
+    return [
+        report.nodeid
+        for report in skipped
+        if not any(prefix and report.nodeid.startswith(prefix) for prefix in allowed)
+    ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    counts = {name: reporter.stats.get(name, []) for name in ("passed", "failed", "error", "skipped")}
+    refused = refused_skips(counts["skipped"])
+    if refused:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    failed = len(counts["failed"]) + len(counts["error"]) + len(refused)
+    session.config.totals = [
+        *(f"skipped, which CI does not allow: {nodeid}" for nodeid in refused),
+        f"{len(counts['passed'])} passed, {failed} failed"
+        + (f", {len(counts['skipped'])} skipped" if counts["skipped"] else ""),
+    ]
+
+
+def pytest_unconfigure(config):
+    for line in getattr(config, "totals", []):
+        print(line)

@@ -1,0 +1,439 @@
+/* FastCGI records: FastCGI Specification 1.0, sections 3.3, 4 and 5. */
+#include "cases.h"
+
+#include "record.h"
+
+#include <fastcgi.h>
+#include <stdlib.h>
+
+struct stream {
+    uint8_t bytes[256 * 1024];
+    size_t length;
+};
+
+/*
+ * Records are written as a type (B, A, P, S: begin, abort, parameters, stdin; O, D, V, X: stdout,
+ * data, get values, one that does not exist), a request id, and where they are not the usual ones
+ * .content +padding rRole vVersion. "|" stands where a whole request or record is expected to end,
+ * unless that is at the end: "B1 P1.70 P1 S1 | B1".
+ */
+struct scan {
+    int line;
+    const char *records;
+    enum arrival expected;
+};
+
+static const char *name_of(enum arrival arrival)
+{
+    static const char *const names[] = {"partial", "request", "management", "invalid"};
+    return names[arrival];
+}
+
+static uint8_t type_called(char letter)
+{
+    static const char letters[] = "BAPSODVX";
+    static const uint8_t types[] = {
+        FCGI_BEGIN_REQUEST, FCGI_ABORT_REQUEST, FCGI_PARAMS,     FCGI_STDIN,
+        FCGI_STDOUT,        FCGI_DATA,          FCGI_GET_VALUES, 42};
+    const char *found = strchr(letters, letter);
+    assert_true(letter && found);
+    return types[found - letters];
+}
+
+/* Content and padding are no zeros, so that a header looked for in the wrong place is not found. */
+static void add_record(struct stream *stream, uint8_t type, const unsigned values[])
+{
+    const unsigned id = values[0], content = values['.'], padding = values['+'], role = values['r'];
+    const uint8_t header[] = {(uint8_t)values['v'],    type,
+                              (uint8_t)(id >> 8),      (uint8_t)id,
+                              (uint8_t)(content >> 8), (uint8_t)content,
+                              (uint8_t)padding,        0xAA /* reserved */};
+    const uint8_t body[] = {(uint8_t)(role >> 8), (uint8_t)role};
+    const size_t length = sizeof(header) + content + padding;
+    uint8_t *bytes = stream->bytes + stream->length;
+    assert_true(stream->length + length <= sizeof(stream->bytes));
+    memset(bytes, 0xEE, length);
+    memcpy(bytes, header, sizeof(header));
+    if (type == FCGI_BEGIN_REQUEST && content >= sizeof(body))
+        memcpy(bytes + sizeof(header), body, sizeof(body));
+    stream->length += length;
+}
+
+/* The number behind the letter at *cursor, which then stands behind the number. */
+static unsigned take_number(const char **cursor)
+{
+    char *end;
+    const unsigned long number = strtoul(*cursor + 1, &end, 10);
+    *cursor = end;
+    return (unsigned)number;
+}
+
+/* Fills stream; returns the length up to the "|". */
+static size_t encode(const char *records, struct stream *stream)
+{
+    size_t used = 0;
+    stream->length = 0;
+    for (; *records; records += strspn(records, " |")) {
+        const uint8_t type = type_called(*records);
+        unsigned values[UINT8_MAX + 1] = {['r'] = FCGI_RESPONDER, ['v'] = FCGI_VERSION_1};
+        values['.'] = type == FCGI_BEGIN_REQUEST ? sizeof(FCGI_BeginRequestBody) : 0;
+        values[0] = take_number(&records);
+        while (*records && *records != ' ') {
+            const unsigned char field = (unsigned char)*records;
+            values[field] = take_number(&records);
+        }
+        add_record(stream, type, values);
+        if (strncmp(records, " |", 2) == 0)
+            used = stream->length;
+    }
+    return used ? used : stream->length;
+}
+
+static void check(int line, const char *records, const struct stream *stream, size_t length,
+                  enum arrival expected, size_t expected_used)
+{
+    char sent[128];
+    snprintf(sent, sizeof(sent), "%zu bytes of %s", length, records);
+    size_t used = SIZE_MAX;
+    const uint8_t *bytes = memcpy(walled(line, length), stream->bytes, length);
+    const enum arrival got = record_scan(bytes, length, &used);
+    same_string(line, sent, name_of(expected), name_of(got));
+    if (got == ARRIVAL_REQUEST || got == ARRIVAL_MANAGEMENT)
+        same_number(line, sent, expected_used, used);
+}
+
+static void check_all(const struct scan cases[], size_t count)
+{
+    static struct stream stream;
+    for (size_t i = 0; i < count; i++) {
+        const size_t used = encode(cases[i].records, &stream);
+        check(cases[i].line, cases[i].records, &stream, stream.length, cases[i].expected, used);
+    }
+}
+
+/* At every length: partial up to the "|", from there on whole, with the same length. */
+static void check_growing(const struct scan cases[], size_t count)
+{
+    static struct stream stream;
+    for (size_t i = 0; i < count; i++) {
+        const size_t used = encode(cases[i].records, &stream);
+        for (size_t length = 0; length <= stream.length; length++)
+            check(cases[i].line, cases[i].records, &stream, length,
+                  length < used ? ARRIVAL_PARTIAL : cases[i].expected, used);
+    }
+}
+
+TEST(a_request_is_whole_once_its_last_byte_has_arrived)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.70 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.5 P1.300 P1 S1.1 S1.260 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1+8 P1.9+255 P1+1 S1.4+4 S1+7", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1 S1+255", ARRIVAL_REQUEST},
+        {__LINE__, "B65535 P65535.3 P65535 S65535", ARRIVAL_REQUEST},
+        {__LINE__, "B256 P256.3 P256 S256.2 S256", ARRIVAL_REQUEST},
+    };
+    check_growing(TABLE(cases));
+}
+
+TEST(what_comes_behind_a_request_is_not_counted)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1 P1.70 P1 S1 | B1 P1.70 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.70 P1 S1 | B2 P2.70 P2 S2", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1 S1+9 | B1+9 P1.9", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1 S1.1 S1 | S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1 S1 | V0.16", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1 S1 | A1 B1v2", ARRIVAL_REQUEST},
+    };
+    check_growing(TABLE(cases));
+}
+
+TEST(content_may_be_65535_bytes_long)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1 P1.65535 P1 S1.65535 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.256 P1 S1.256 S1", ARRIVAL_REQUEST}, /* a low byte of zero */
+        {__LINE__, "B1 P1.65280+255 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.65535 P1 S1.65535", ARRIVAL_PARTIAL},
+        {__LINE__, "B1 P1 S1.256", ARRIVAL_PARTIAL},
+    };
+    check_all(TABLE(cases));
+}
+
+TEST(another_request_on_the_connection_does_not_end_this_one)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1 P1.3 P1 S2", ARRIVAL_PARTIAL},
+        {__LINE__, "B257 P257 S1", ARRIVAL_PARTIAL},
+        {__LINE__, "B256 P256 S257", ARRIVAL_PARTIAL},
+        {__LINE__, "B256 P256 S128", ARRIVAL_PARTIAL},
+        {__LINE__, "B1 P1.3 B2 P2 S2 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.3 A2 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.3 P1 S2.9+3 D2.4 S1", ARRIVAL_REQUEST},
+    };
+    check_all(TABLE(cases));
+}
+
+TEST(what_no_web_server_sends_to_a_responder_is_invalid)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "P1", ARRIVAL_INVALID},
+        {__LINE__, "S1", ARRIVAL_INVALID},
+        {__LINE__, "A1", ARRIVAL_INVALID},
+        {__LINE__, "X1", ARRIVAL_INVALID},
+        {__LINE__, "V1.8", ARRIVAL_INVALID},
+        {__LINE__, "P1.8 B1", ARRIVAL_INVALID},
+        {__LINE__, "B1 A1", ARRIVAL_INVALID},
+        {__LINE__, "B1 P1.9 P1 A1", ARRIVAL_INVALID},
+        {__LINE__, "B1 P1 B1", ARRIVAL_INVALID},
+        {__LINE__, "B1 O1", ARRIVAL_INVALID},
+        {__LINE__, "B1 D1", ARRIVAL_INVALID},
+        {__LINE__, "B1 X1", ARRIVAL_INVALID},
+        {__LINE__, "B1 V0", ARRIVAL_INVALID},
+        {__LINE__, "B1 P1 S0", ARRIVAL_INVALID},
+        {__LINE__, "B1 P1 S1.9 B0", ARRIVAL_INVALID},
+    };
+    check_all(TABLE(cases));
+}
+
+TEST(only_version_1_is_spoken)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1v0", ARRIVAL_INVALID},       {__LINE__, "B1v2 P1 S1", ARRIVAL_INVALID},
+        {__LINE__, "V0v2", ARRIVAL_INVALID},       {__LINE__, "B1 P1v2", ARRIVAL_INVALID},
+        {__LINE__, "B1 P1 S1v2", ARRIVAL_INVALID}, {__LINE__, "B1 P1 S2v0", ARRIVAL_INVALID},
+    };
+    check_all(TABLE(cases));
+}
+
+TEST(only_the_responder_role_is_played)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1r0 P1 S1", ARRIVAL_INVALID},   {__LINE__, "B1r2 P1 S1", ARRIVAL_INVALID},
+        {__LINE__, "B1r3 P1 S1", ARRIVAL_INVALID},   {__LINE__, "B1r256 P1 S1", ARRIVAL_INVALID},
+        {__LINE__, "B1r257 P1 S1", ARRIVAL_INVALID}, {__LINE__, "B1r1 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1r2", ARRIVAL_INVALID},         {__LINE__, "B1r1", ARRIVAL_PARTIAL},
+    };
+    check_all(TABLE(cases));
+}
+
+TEST(the_content_of_a_begin_is_8_bytes)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1.0", ARRIVAL_INVALID},       {__LINE__, "B1.7 P1 S1", ARRIVAL_INVALID},
+        {__LINE__, "B1.9 P1 S1", ARRIVAL_INVALID}, {__LINE__, "B1.264 P1 S1", ARRIVAL_INVALID},
+        {__LINE__, "B1.65535", ARRIVAL_INVALID},   {__LINE__, "B1.8 P1 S1", ARRIVAL_REQUEST},
+    };
+    check_all(TABLE(cases));
+}
+
+/* What is wrong already in the first header need not wait for the rest, which may never come. */
+TEST(a_wrong_header_is_invalid_before_its_content_arrives)
+{
+    static const char *const wrong[] = {"P1.100", "B1.9", "B1v2", "V0.129", "V0.65535", "V0.1v2"};
+    static struct stream stream;
+    for (size_t i = 0; i < LENGTH(wrong); i++) {
+        encode(wrong[i], &stream);
+        check(__LINE__, wrong[i], &stream, RECORD_HEADER_SIZE, ARRIVAL_INVALID, 0);
+        check(__LINE__, wrong[i], &stream, RECORD_HEADER_SIZE - 1, ARRIVAL_PARTIAL, 0);
+    }
+}
+
+TEST(a_management_record_is_whole_once_its_last_byte_has_arrived)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "V0 | V0", ARRIVAL_MANAGEMENT},
+        {__LINE__, "V0.16 | B1 P1.70 P1 S1", ARRIVAL_MANAGEMENT},
+        {__LINE__, "V0.5+3 | V0.5+3", ARRIVAL_MANAGEMENT},
+        {__LINE__, "V0.128+255 | V0", ARRIVAL_MANAGEMENT},
+        {__LINE__, "X0.7 | B1v2", ARRIVAL_MANAGEMENT},
+        {__LINE__, "S0 | S0", ARRIVAL_MANAGEMENT},
+        {__LINE__, "B0", ARRIVAL_MANAGEMENT},
+    };
+    check_growing(TABLE(cases));
+}
+
+TEST(a_management_record_has_at_most_128_bytes_of_content)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "V0.128", ARRIVAL_MANAGEMENT},
+        {__LINE__, "V0.129", ARRIVAL_INVALID},
+        {__LINE__, "V0.256", ARRIVAL_INVALID},
+        {__LINE__, "X0.129", ARRIVAL_INVALID},
+    };
+    check_all(TABLE(cases));
+}
+
+/* An FCGI_GET_VALUES_RESULT as "FCGI_MAX_CONNS=8 FCGI_MPXS_CONNS=0". */
+static const char *values_in(const uint8_t *answer, size_t length)
+{
+    static char text[512];
+    const uint8_t *end = answer + length;
+    int at = 0;
+    text[0] = '\0';
+    for (const uint8_t *pair = answer + RECORD_HEADER_SIZE; pair + 2 <= end;
+         pair += 2 + pair[0] + pair[1]) {
+        assert_true(pair + 2 + pair[0] + pair[1] <= end);
+        at += snprintf(text + at, sizeof(text) - (size_t)at, "%s%.*s=%.*s", at ? " " : "", pair[0],
+                       (const char *)pair + 2, pair[1], (const char *)pair + 2 + pair[0]);
+    }
+    return text;
+}
+
+static const char *in_hex(const uint8_t *bytes, size_t length)
+{
+    static char text[2 * MANAGEMENT_CONTENT_MAX + 1];
+    text[0] = '\0';
+    for (size_t i = 0; i < length && i < MANAGEMENT_CONTENT_MAX; i++)
+        sprintf(text + 2 * i, "%02x", bytes[i]);
+    return text;
+}
+
+/* The answer to an FCGI_GET_VALUES record with that content, which ends at the wall. */
+static size_t answer_to(int line, const void *content, size_t length, unsigned connections,
+                        uint8_t answer[MANAGEMENT_SIZE])
+{
+    const uint8_t header[] = {1, FCGI_GET_VALUES, 0, 0, 0, (uint8_t)length, 0, 0};
+    uint8_t *record = walled(line, sizeof(header) + length);
+    memcpy(record, header, sizeof(header));
+    memcpy(record + sizeof(header), content, length);
+    memset(answer, 0xEE, MANAGEMENT_SIZE);
+    return management_answer(record, connections, answer);
+}
+
+static void check_values(int line, const void *content, size_t length, unsigned connections,
+                         const char *expected)
+{
+    uint8_t answer[MANAGEMENT_SIZE];
+    const size_t size = answer_to(line, content, length, connections, answer);
+    const char *sent = in_hex(content, length);
+    holds(line, sent, "size from header to MANAGEMENT_SIZE",
+          size >= RECORD_HEADER_SIZE && size <= MANAGEMENT_SIZE);
+    const uint8_t header[] = {
+        1, FCGI_GET_VALUES_RESULT, 0, 0, 0, (uint8_t)(size - RECORD_HEADER_SIZE), 0, 0};
+    holds(line, sent, "header of the answer", memcmp(answer, header, sizeof(header)) == 0);
+    same_string(line, sent, expected, values_in(answer, size));
+}
+
+/* names, separated by spaces, as name-value pairs with empty values (section 3.4). */
+static size_t pairs_of(const char *names, uint8_t *content)
+{
+    size_t length = 0;
+    for (; *names; names += strspn(names, " ")) {
+        const size_t name = strcspn(names, " ");
+        content[length] = (uint8_t)name;
+        content[length + 1] = 0;
+        memcpy(content + length + 2, names, name);
+        length += 2 + name;
+        names += name;
+    }
+    return length;
+}
+
+TEST(the_values_that_are_asked_for_are_answered)
+{
+    static const struct {
+        int line;
+        const char *names;
+        unsigned connections;
+        const char *expected;
+    } cases[] = {
+        {__LINE__, "", 8, ""},
+        {__LINE__, "FCGI_MAX_CONNS", 8, "FCGI_MAX_CONNS=8"},
+        {__LINE__, "FCGI_MAX_REQS", 2048, "FCGI_MAX_REQS=2048"},
+        {__LINE__, "FCGI_MPXS_CONNS", 8, "FCGI_MPXS_CONNS=0"},
+        {__LINE__, "FCGI_MPXS_CONNS FCGI_MAX_CONNS FCGI_MAX_REQS", 65536,
+         "FCGI_MAX_CONNS=65536 FCGI_MAX_REQS=65536 FCGI_MPXS_CONNS=0"},
+        {__LINE__, "FCGI_MAX_CONNS FCGI_MAX_REQS FCGI_MPXS_CONNS", UINT32_MAX,
+         "FCGI_MAX_CONNS=4294967295 FCGI_MAX_REQS=4294967295 FCGI_MPXS_CONNS=0"},
+        {__LINE__, "FCGI_MAX FCGI_MAX_REQ FCGI_MAX_REQSS fcgi_max_reqs FCGI_MAX_CONNX", 8, ""},
+        {__LINE__, "SOMETHING_ELSE FCGI_MAX_REQS", 8, "FCGI_MAX_REQS=8"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        uint8_t content[256];
+        const size_t length = pairs_of(cases[i].names, content);
+        check_values(cases[i].line, content, length, cases[i].connections, cases[i].expected);
+    }
+}
+
+/* libfcgi's own answer grows with each. */
+TEST(a_name_that_is_repeated_is_answered_once)
+{
+    uint8_t content[MANAGEMENT_CONTENT_MAX];
+    const size_t length = pairs_of(repeated("FCGI_MAX_REQS ", 8), content);
+    check_values(__LINE__, content, length, 8, "FCGI_MAX_REQS=8");
+}
+
+TEST(ill_formed_pairs_are_not_read_past_the_record)
+{
+    static const struct {
+        int line;
+        const char *content;
+        size_t length;
+        const char *expected;
+    } cases[] = {
+        {__LINE__, "\x0D", 1, ""},
+        {__LINE__, "\x0D\0", 2, ""},
+        {__LINE__, "\x0D\0FCGI_MAX_REQ", 14, ""},
+        {__LINE__, "\x0D\0FCGI_MAX_REQS\x0E", 16, "FCGI_MAX_REQS=8"},
+        {__LINE__, "\x0D\0FCGI_MAX_REQS\x0E\0", 17, "FCGI_MAX_REQS=8"},
+        {__LINE__, "\x0D\177FCGI_MAX_REQS", 15, "FCGI_MAX_REQS=8"},
+        {__LINE__, "\0\x0F\x0D\0FCGI_MAX_REQS", 17, ""},
+        {__LINE__, "\0\0\x0D\0FCGI_MAX_REQS", 17, "FCGI_MAX_REQS=8"},
+        {__LINE__, "\x01\x02xyz\x0D\0FCGI_MAX_REQS", 20, "FCGI_MAX_REQS=8"},
+        {__LINE__, "\xFF\xFF\xFF\xFF", 4, ""},
+        {__LINE__, "\x80\0\0\x0D\0FCGI_MAX_REQS", 18, ""},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        check_values(cases[i].line, cases[i].content, cases[i].length, 8, cases[i].expected);
+}
+
+TEST(content_of_every_length_is_read_within_the_record)
+{
+    for (unsigned byte = 0; byte <= UINT8_MAX; byte++) {
+        uint8_t content[MANAGEMENT_CONTENT_MAX];
+        memset(content, (int)byte, sizeof(content));
+        for (size_t length = 0; length <= sizeof(content); length++)
+            check_values(__LINE__, content, length, 8, "");
+    }
+}
+
+TEST(any_other_management_record_is_of_unknown_type)
+{
+    for (unsigned type = 0; type <= UINT8_MAX; type++) {
+        const uint8_t header[RECORD_HEADER_SIZE] = {1, (uint8_t)type};
+        const uint8_t expected[16] = {1, FCGI_UNKNOWN_TYPE, 0, 0, 0, 8, 0, 0, (uint8_t)type};
+        const uint8_t *record = memcpy(walled(__LINE__, sizeof(header)), header, sizeof(header));
+        uint8_t answer[MANAGEMENT_SIZE];
+        memset(answer, 0xEE, sizeof(answer));
+        if (type == FCGI_GET_VALUES)
+            continue;
+        assert_int_equal(management_answer(record, 8, answer), sizeof(expected));
+        assert_memory_equal(answer, expected, sizeof(expected));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_is_whole_once_its_last_byte_has_arrived),
+        cmocka_unit_test(what_comes_behind_a_request_is_not_counted),
+        cmocka_unit_test(content_may_be_65535_bytes_long),
+        cmocka_unit_test(another_request_on_the_connection_does_not_end_this_one),
+        cmocka_unit_test(what_no_web_server_sends_to_a_responder_is_invalid),
+        cmocka_unit_test(only_version_1_is_spoken),
+        cmocka_unit_test(only_the_responder_role_is_played),
+        cmocka_unit_test(the_content_of_a_begin_is_8_bytes),
+        cmocka_unit_test(a_wrong_header_is_invalid_before_its_content_arrives),
+        cmocka_unit_test(a_management_record_is_whole_once_its_last_byte_has_arrived),
+        cmocka_unit_test(a_management_record_has_at_most_128_bytes_of_content),
+        cmocka_unit_test(the_values_that_are_asked_for_are_answered),
+        cmocka_unit_test(a_name_that_is_repeated_is_answered_once),
+        cmocka_unit_test(ill_formed_pairs_are_not_read_past_the_record),
+        cmocka_unit_test(content_of_every_length_is_read_within_the_record),
+        cmocka_unit_test(any_other_management_record_is_of_unknown_type),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
