@@ -1,0 +1,69 @@
+# The bucket that keeps the state of everything else. Its own state stays where this is applied:
+# it can be made again by importing the bucket.
+
+terraform {
+  required_version = ">= 1.11" # as the root above
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 7.45" # as the root above
+    }
+  }
+}
+
+variable "project_id" {
+  description = "ID of the Google Cloud project."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "project_id is not a project ID (6 to 30 lower-case letters, digits and hyphens). Take the ID, not the name or the number: gcloud projects list."
+  }
+}
+
+variable "region" {
+  description = "Region of the bucket, for example europe-west1."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region is not a region like europe-west1 (a zone has one more letter at its end). List them: gcloud run regions list."
+  }
+}
+
+provider "google" {
+  project = var.project_id
+}
+
+resource "google_storage_bucket" "state" {
+  name     = "${var.project_id}-terraform-state" # project IDs are unique in the world, as bucket names have to be
+  location = var.region
+
+  # Access is the bucket's alone and never public: a state holds every address and identity.
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+
+  # An overwritten or truncated state can be taken back. Ten versions, or the bucket only grows.
+  versioning {
+    enabled = true
+  }
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      num_newer_versions = 10
+    }
+  }
+
+  # Of 7 days: a deleted state may be missed after a holiday only.
+  soft_delete_policy {
+    retention_duration_seconds = 2592000 # 30 days
+  }
+}
+
+output "init" {
+  description = "Connects the root above to the bucket."
+  value       = "terraform -chdir=terraform init -backend-config=bucket=${google_storage_bucket.state.name}"
+}

@@ -1,0 +1,147 @@
+# Who may do what. Every role is on the smallest resource that Google lets it be granted on; a role
+# on the project is one that has no smaller place.
+
+# --- The service ----------------------------------------------------------------------------
+
+# Has no role: log lines go to stdout and metrics are the platform's own. A break-in gains nothing.
+resource "google_service_account" "runtime" {
+  account_id   = "${local.service}-run"
+  display_name = "${local.service}: the running service"
+
+  depends_on = [google_project_service.api]
+}
+
+# --- Pull requests --------------------------------------------------------------------------
+
+# Runs code that nobody has reviewed, so it may write its log and no more.
+resource "google_service_account" "pull_request" {
+  account_id   = "${local.service}-pr"
+  display_name = "${local.service}: tests of pull requests"
+
+  depends_on = [google_project_service.api]
+}
+
+# --- Deploys, and pushes unless provenance is wanted ----------------------------------------
+
+resource "google_service_account" "deploy" {
+  account_id   = "${local.service}-deploy"
+  display_name = "${local.service}: deploys"
+
+  depends_on = [google_project_service.api]
+}
+
+# Not run.admin, which could open the service to everybody, and not on the project: the service is
+# there already, so nothing has to be created.
+resource "google_cloud_run_v2_service_iam_member" "deploy" {
+  for_each = google_cloud_run_v2_service.app
+
+  name     = each.value.name
+  location = each.value.location
+  role     = "roles/run.developer"
+  member   = google_service_account.deploy.member
+}
+
+# A deploy hands the runtime identity to the new revision. It can hand over no other.
+resource "google_service_account_iam_member" "deploy_as_runtime" {
+  service_account_id = google_service_account.runtime.name
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.deploy.member
+}
+
+# A private candidate is asked with an identity token: the right to call it, and the right to issue
+# such a token for oneself, which the usual token creator role would widen to access tokens.
+resource "google_cloud_run_v2_service_iam_member" "deploy_check" {
+  for_each = var.public ? {} : google_cloud_run_v2_service.app
+
+  name     = each.value.name
+  location = each.value.location
+  role     = "roles/run.invoker"
+  member   = google_service_account.deploy.member
+}
+
+resource "google_service_account_iam_member" "deploy_identity_token" {
+  count = var.public ? 0 : 1
+
+  service_account_id = google_service_account.deploy.name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = google_service_account.deploy.member
+}
+
+# With provenance the image comes from another build: it is read, and so is what is attested of it.
+resource "google_artifact_registry_repository_iam_member" "deploy_reads_images" {
+  count = var.provenance ? 1 : 0
+
+  location   = google_artifact_registry_repository.images.location
+  repository = google_artifact_registry_repository.images.name
+  role       = "roles/artifactregistry.reader"
+  member     = google_service_account.deploy.member
+}
+
+resource "google_project_iam_member" "deploy_reads_provenance" {
+  count = var.provenance ? 1 : 0
+
+  project = var.project_id
+  role    = "roles/containeranalysis.occurrences.viewer"
+  member  = google_service_account.deploy.member
+}
+
+# --- Builds and pushes, with provenance -----------------------------------------------------
+
+resource "google_service_account" "build" {
+  count = var.provenance ? 1 : 0
+
+  account_id   = "${local.service}-build"
+  display_name = "${local.service}: builds and pushes"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_artifact_registry_repository_iam_member" "push" {
+  for_each = {
+    images = google_artifact_registry_repository.images
+    cache  = google_artifact_registry_repository.cache
+  }
+
+  location   = each.value.location
+  repository = each.value.name
+  role       = "roles/artifactregistry.writer"
+  member     = var.provenance ? google_service_account.build[0].member : google_service_account.deploy.member
+}
+
+# --- All that build -------------------------------------------------------------------------
+
+# Logs go to Cloud Logging only, so no build needs a bucket.
+resource "google_project_iam_member" "build_logs" {
+  for_each = merge(
+    { deploy = google_service_account.deploy, pull_request = google_service_account.pull_request },
+    { for account in google_service_account.build : "build" => account },
+  )
+
+  project = var.project_id
+  role    = "roles/logging.logWriter"
+  member  = each.value.member
+}
+
+# --- Google's own agents --------------------------------------------------------------------
+
+# Cloud Build itself reads the token, not the identity of a build.
+resource "google_secret_manager_secret_iam_member" "connection" {
+  secret_id = var.github_token_secret
+  role      = "roles/secretmanager.secretAccessor"
+  member    = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-cloudbuild.iam.gserviceaccount.com"
+
+  depends_on = [google_project_service.api]
+}
+
+# The uptime check of a private service calls it with the identity of Cloud Monitoring.
+resource "google_cloud_run_v2_service_iam_member" "uptime_check" {
+  for_each = var.public ? {} : google_cloud_run_v2_service.app
+
+  name     = each.value.name
+  location = each.value.location
+  role     = "roles/run.invoker"
+  member   = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
+
+  # Google makes the agent on first use.
+  depends_on = [google_monitoring_uptime_check_config.app]
+}

@@ -1,0 +1,225 @@
+# What one gets with the four required variables alone.
+
+mock_provider "google" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  project_id                 = "example-project"
+  region                     = "europe-west1"
+  repository                 = "example/hello"
+  github_app_installation_id = 1234
+}
+
+run "service" {
+  command = plan
+
+  assert {
+    condition     = keys(google_cloud_run_v2_service.app) == ["europe-west1"]
+    error_message = "There has to be one service, in the region."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].invoker_iam_disabled && google_cloud_run_v2_service.app["europe-west1"].ingress == "INGRESS_TRAFFIC_ALL"
+    error_message = "A public greeting has to be open to everybody at its run.app address."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].deletion_protection
+    error_message = "The service has to be protected from deletion."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].scaling[0].min_instance_count == 0 && google_cloud_run_v2_service.app["europe-west1"].scaling[0].max_instance_count == 10
+    error_message = "The service has to scale from 0 to 10 instances."
+  }
+  assert {
+    condition     = length(google_cloud_run_v2_service.app["europe-west1"].template[0].scaling) == 0
+    error_message = "A revision must not have its own scaling: a minimum there keeps tagged revisions warm."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].max_instance_request_concurrency == 500 && google_cloud_run_v2_service.app["europe-west1"].template[0].timeout == "10s"
+    error_message = "An instance has to take 500 requests of at most 10 s."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].service_account == google_service_account.runtime.email
+    error_message = "The service has to run as its own identity."
+  }
+  assert {
+    condition     = length(google_cloud_run_v2_service.app["europe-west1"].binary_authorization) == 0 && length(google_binary_authorization_policy.project) == 0
+    error_message = "Binary Authorization has to be off, and the project's policy left alone."
+  }
+  assert {
+    condition = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => variable.value } == {
+      GREETING             = "Hello"
+      NAME                 = "World"
+      GOOGLE_CLOUD_PROJECT = "example-project"
+    }
+    error_message = "The container's environment is not GREETING, NAME and GOOGLE_CLOUD_PROJECT."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].limits == tomap({ cpu = "1", memory = "512Mi" })
+    error_message = "An instance has to have 1 vCPU and 512 MiB."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].cpu_idle && google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].startup_cpu_boost
+    error_message = "The CPU has to be billed during requests only, and boosted at the start."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].startup_probe[0].http_get[0].path == "/ready" && google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].startup_probe[0].period_seconds == 1
+    error_message = "The start has to be probed at /ready every second."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].liveness_probe[0].http_get[0].path == "/health"
+    error_message = "Liveness has to be probed at /health."
+  }
+}
+
+# The pipeline's part: nothing in the configuration may claim it.
+run "left_to_the_pipeline" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].image == "us-docker.pkg.dev/cloudrun/container/hello"
+    error_message = "A new service has to start with Google's placeholder: there is no image of ours yet."
+  }
+  assert {
+    condition     = length(google_cloud_run_v2_service.app["europe-west1"].traffic) == 0
+    error_message = "The traffic belongs to the pipeline: a traffic block would take it back."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].revision == null && google_cloud_run_v2_service.app["europe-west1"].template[0].labels == null
+    error_message = "The names and labels of revisions belong to the pipeline."
+  }
+}
+
+run "delivery" {
+  command = plan
+
+  assert {
+    condition     = google_artifact_registry_repository.images.docker_config[0].immutable_tags
+    error_message = "The tag of an image must not move."
+  }
+  assert {
+    condition     = length(google_artifact_registry_repository.cache.docker_config) == 0
+    error_message = "The tag of the cache has to move."
+  }
+  assert {
+    condition     = { for policy in google_artifact_registry_repository.images.cleanup_policies : policy.id => policy.action } == { keep-recent-versions = "KEEP", delete-old-versions = "DELETE" }
+    error_message = "Images need a policy that deletes old ones and one that keeps what a rollback needs."
+  }
+  assert {
+    condition     = one([for policy in google_artifact_registry_repository.images.cleanup_policies : policy.most_recent_versions[0].keep_count if policy.action == "KEEP"]) == 50
+    error_message = "Fifty versions have to stay for rollbacks."
+  }
+  assert {
+    condition     = google_artifact_registry_repository.images.vulnerability_scanning_config[0].enablement_config == "DISABLED" && google_artifact_registry_repository.cache.vulnerability_scanning_config[0].enablement_config == "DISABLED"
+    error_message = "Scanning is billed per image and has to be off until asked for."
+  }
+  assert {
+    condition = keys(google_project_service.api) == [
+      "artifactregistry.googleapis.com",
+      "cloudbuild.googleapis.com",
+      "iam.googleapis.com",
+      "logging.googleapis.com",
+      "monitoring.googleapis.com",
+      "run.googleapis.com",
+      "secretmanager.googleapis.com",
+    ]
+    error_message = "An API that nothing uses is enabled, or one that is used is missing."
+  }
+  assert {
+    condition     = google_cloudbuildv2_connection.github.github_config[0].app_installation_id == 1234
+    error_message = "The connection has to use the app's installation."
+  }
+  assert {
+    condition     = google_cloudbuildv2_connection.github.github_config[0].authorizer_credential[0].oauth_token_secret_version == "projects/example-project/secrets/github-token/versions/latest"
+    error_message = "The connection has to use the newest version of the token."
+  }
+  assert {
+    condition     = google_cloudbuildv2_repository.source.remote_uri == "https://github.com/example/hello.git"
+    error_message = "The repository's address is wrong."
+  }
+  assert {
+    condition     = length(google_cloudbuild_trigger.merge) == 1 && length(google_cloudbuild_trigger.build) == 0 && length(google_cloudbuild_trigger.deploy) == 0
+    error_message = "Without provenance one trigger builds and deploys."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.merge[0].filename == "cloudbuild.yaml" && google_cloudbuild_trigger.merge[0].repository_event_config[0].push[0].branch == "^main$"
+    error_message = "A merge to main, and to no other branch, has to run cloudbuild.yaml."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.merge[0].service_account == google_service_account.deploy.id
+    error_message = "The deploy has to run as the deploy identity."
+  }
+  assert {
+    condition = google_cloudbuild_trigger.merge[0].substitutions == tomap({
+      _IMAGE            = "europe-west1-docker.pkg.dev/example-project/hello-fcgi/hello-fcgi"
+      _CACHE            = "europe-west1-docker.pkg.dev/example-project/hello-fcgi-cache/hello-fcgi"
+      _SERVICE          = "hello-fcgi"
+      _REGIONS          = "europe-west1"
+      _PRIVATE          = "false"
+      _CANDIDATE_ORIGIN = ""
+    })
+    error_message = "The substitutions are not those that cloudbuild.yaml reads."
+  }
+  assert {
+    condition     = !google_cloudbuild_trigger.merge[0].approval_config[0].approval_required
+    error_message = "A merge has to deploy without approval unless it is asked for."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.pull_request.filename == "cloudbuild.pr.yaml" && google_cloudbuild_trigger.pull_request.repository_event_config[0].pull_request[0].branch == "^main$"
+    error_message = "A pull request to main has to run cloudbuild.pr.yaml."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.pull_request.repository_event_config[0].pull_request[0].comment_control == "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
+    error_message = "A stranger's code must not run before somebody of the repository says so."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.pull_request.service_account == google_service_account.pull_request.id && google_cloudbuild_trigger.pull_request.substitutions == null
+    error_message = "A pull request has to run as the identity that may do nothing, and is told nothing."
+  }
+}
+
+run "scanning_when_asked_for" {
+  command = plan
+  variables {
+    scan_images = true
+  }
+
+  assert {
+    condition     = google_artifact_registry_repository.images.vulnerability_scanning_config[0].enablement_config == "INHERITED" && contains(keys(google_project_service.api), "containerscanning.googleapis.com")
+    error_message = "scan_images has to scan images."
+  }
+  assert {
+    condition     = google_artifact_registry_repository.cache.vulnerability_scanning_config[0].enablement_config == "DISABLED"
+    error_message = "The cache is never run, so it is never scanned."
+  }
+}
+
+run "approval_when_asked_for" {
+  command = plan
+  variables {
+    deploy_approval = true
+  }
+
+  assert {
+    condition     = google_cloudbuild_trigger.merge[0].approval_config[0].approval_required
+    error_message = "deploy_approval has to hold the build that deploys."
+  }
+  assert {
+    condition     = length(google_cloudbuild_trigger.pull_request.approval_config) == 0
+    error_message = "Nobody has to approve a test."
+  }
+}
+
+run "no_domain" {
+  command = plan
+
+  assert {
+    condition     = length(concat(google_compute_global_forwarding_rule.https, google_compute_global_forwarding_rule.http)) == 0 && length(google_compute_global_address.app) == 0 && length(google_cloud_run_domain_mapping.app) == 0
+    error_message = "Without a domain there is nothing of a load balancer or a mapping to pay for."
+  }
+  assert {
+    condition     = output.url == "https://hello-fcgi-abc123-ew.a.run.app" && length(output.dns_records) == 0
+    error_message = "Without a domain the run.app address is the one, and needs no records."
+  }
+}

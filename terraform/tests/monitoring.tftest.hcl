@@ -1,0 +1,163 @@
+# Objectives, alerts, who is told, and the budget.
+
+mock_provider "google" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  project_id                 = "example-project"
+  region                     = "europe-west1"
+  repository                 = "example/hello"
+  github_app_installation_id = 1234
+}
+
+run "objectives" {
+  command = plan
+
+  assert {
+    condition     = google_monitoring_slo.availability.goal == 0.999 && google_monitoring_slo.availability.rolling_period_days == 28 && google_monitoring_slo.latency.goal == 0.99 && google_monitoring_slo.latency.rolling_period_days == 28
+    error_message = "The objectives are 99.9 % available and 99 % fast, over 28 days."
+  }
+  assert {
+    condition     = google_monitoring_slo.availability.request_based_sli[0].good_total_ratio[0].bad_service_filter == "${google_monitoring_slo.availability.request_based_sli[0].good_total_ratio[0].total_service_filter} AND metric.labels.response_code_class=\"5xx\""
+    error_message = "A failure is a 5xx among the same requests, and nothing else."
+  }
+  assert {
+    condition     = google_monitoring_slo.latency.request_based_sli[0].distribution_cut[0].range[0].max == 300
+    error_message = "Fast is within 300 ms."
+  }
+  assert {
+    condition     = alltrue([for filter in [google_monitoring_slo.availability.request_based_sli[0].good_total_ratio[0].total_service_filter, google_monitoring_slo.latency.request_based_sli[0].distribution_cut[0].distribution_filter] : strcontains(filter, "resource.labels.service_name=\"hello-fcgi\"") && !strcontains(filter, "location")])
+    error_message = "The objectives have to be about this service, in all its regions."
+  }
+}
+
+run "burn_rates" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, policy in google_monitoring_alert_policy.burn_rate : name => [
+        for condition in policy.conditions : "${condition.condition_threshold[0].filter} ${condition.condition_threshold[0].comparison} ${condition.condition_threshold[0].threshold_value} ${condition.condition_threshold[0].duration}"
+      ]
+      } == {
+      for row in flatten([for objective in ["availability", "latency"] : [
+        { name = "${objective}-fast", objective = objective, rate = 14.4, windows = ["3600s", "300s"] },
+        { name = "${objective}-medium", objective = objective, rate = 6, windows = ["21600s", "1800s"] },
+        { name = "${objective}-slow", objective = objective, rate = 3, windows = ["86400s", "7200s"] },
+        ]]) : row.name => [
+        for window in row.windows : "select_slo_burn_rate(\"projects/123456789012/services/hello-fcgi/serviceLevelObjectives/${row.objective}\", \"${window}\") COMPARISON_GT ${row.rate} 0s"
+      ]
+    }
+    error_message = "The alerts are 14.4 over 1 h and 5 min, 6 over 6 h and 30 min, 3 over 1 day and 2 h, for both objectives."
+  }
+  assert {
+    condition     = alltrue([for policy in google_monitoring_alert_policy.burn_rate : policy.combiner == "AND"])
+    error_message = "Both windows have to burn: that is what makes an alert end."
+  }
+  assert {
+    condition     = { for name, policy in google_monitoring_alert_policy.burn_rate : split("-", name)[1] => policy.severity... } == { fast = ["CRITICAL", "CRITICAL"], medium = ["CRITICAL", "CRITICAL"], slow = ["WARNING", "WARNING"] }
+    error_message = "A fast and a medium burn page, a slow one is a ticket."
+  }
+}
+
+run "uptime_and_builds" {
+  command = plan
+
+  assert {
+    condition     = google_monitoring_uptime_check_config.app["europe-west1"].monitored_resource[0].labels == tomap({ project_id = "example-project", host = "hello-fcgi-abc123-ew.a.run.app" })
+    error_message = "The uptime check has to ask the run.app address."
+  }
+  assert {
+    condition     = google_monitoring_uptime_check_config.app["europe-west1"].http_check[0].use_ssl && google_monitoring_uptime_check_config.app["europe-west1"].http_check[0].validate_ssl && google_monitoring_uptime_check_config.app["europe-west1"].period == "60s"
+    error_message = "The uptime check has to ask every minute by HTTPS, and look at the certificate."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.uptime.severity == "CRITICAL" && length(google_monitoring_alert_policy.uptime.conditions) == 1
+    error_message = "No answer pages."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.builds.conditions[0].condition_matched_log[0].filter == "resource.type=\"build\" AND resource.labels.build_trigger_id=(\"id-of-merge\") AND textPayload=~\"^ERROR\""
+    error_message = "A failed build of main has to be told, that of a pull request not."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.builds.alert_strategy[0].notification_rate_limit[0].period == "300s"
+    error_message = "Google takes an alert on a log only with a limit on its notifications."
+  }
+}
+
+run "limits" {
+  command = plan
+  variables {
+    max_instances = 20
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].threshold_value == 16 && google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].aggregations[0].group_by_fields == tolist(["resource.label.location"])
+    error_message = "More than 80 % of a region's instances have to be told."
+  }
+}
+
+run "dashboard" {
+  command = plan
+
+  assert {
+    condition     = length([for tile in jsondecode(google_monitoring_dashboard.app.dashboard_json).mosaicLayout.tiles : tile if can(tile.widget.xyChart) || can(tile.widget.logsPanel)]) == 9
+    error_message = "The dashboard has eight charts and the log."
+  }
+  assert {
+    condition     = length(distinct([for tile in jsondecode(google_monitoring_dashboard.app.dashboard_json).mosaicLayout.tiles : "${try(tile.xPos, 0)} ${try(tile.yPos, 0)}"])) == 9
+    error_message = "Two tiles lie on each other."
+  }
+  assert {
+    condition     = !can(regex(":0[,}]|REDUCE_NONE|\\[\\]|null", google_monitoring_dashboard.app.dashboard_json))
+    error_message = "Google drops what is zero, empty or the first of an enumeration: a difference in every plan."
+  }
+}
+
+run "nobody_to_tell" {
+  command = plan
+
+  assert {
+    condition     = length(google_monitoring_notification_channel.email) == 0
+    error_message = "Without an address there is no channel."
+  }
+  assert {
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.builds]) : length(policy.notification_channels) == 0]) && length(google_monitoring_alert_policy.burn_rate) == 6
+    error_message = "The alerts have to be there without an address, for the console."
+  }
+  assert {
+    condition     = length(google_billing_budget.project) == 0 && !contains(keys(google_project_service.api), "billingbudgets.googleapis.com")
+    error_message = "Without a billing account there is no budget."
+  }
+}
+
+run "somebody_to_tell" {
+  command = plan
+  variables {
+    alert_email = "oncall@example.com"
+    budget      = { billing_account = "012345-6789AB-CDEF01", amount = 20 }
+  }
+
+  assert {
+    condition     = google_monitoring_notification_channel.email[0].type == "email" && google_monitoring_notification_channel.email[0].labels == tomap({ email_address = "oncall@example.com" })
+    error_message = "The channel has to be the address."
+  }
+  assert {
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.builds]) : policy.notification_channels == tolist([google_monitoring_notification_channel.email[0].id])])
+    error_message = "Every alert has to reach the address."
+  }
+  assert {
+    condition     = google_billing_budget.project[0].amount[0].specified_amount[0].units == "20" && google_billing_budget.project[0].budget_filter[0].projects == toset(["projects/123456789012"])
+    error_message = "The budget has to be this project's."
+  }
+  assert {
+    condition     = [for rule in google_billing_budget.project[0].threshold_rules : "${rule.threshold_percent} ${coalesce(rule.spend_basis, "CURRENT_SPEND")}"] == ["0.5 CURRENT_SPEND", "1 CURRENT_SPEND", "1 FORECASTED_SPEND"]
+    error_message = "Half, all, and soon all of the budget have to be told."
+  }
+  assert {
+    condition     = google_billing_budget.project[0].all_updates_rule[0].monitoring_notification_channels == tolist([google_monitoring_notification_channel.email[0].id])
+    error_message = "The budget has to reach the address."
+  }
+}
