@@ -109,7 +109,7 @@ SHELL_FILES := $(wildcard scripts/*) .ci/run
 .PHONY: lint
 lint: setup-run setup-test setup-lint build ## Check the code's form and look for mistakes without running it
 	clang-format --dry-run -Werror $(C_FILES)
-	clang-tidy --quiet $(SOURCES) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c17 -DVERSION= -DCOMMIT=
+	clang-tidy --quiet $(SOURCES) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c17 -DVERSION='""' -DCOMMIT='""'
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability \
 		--inline-suppr -Ifcgi-app fcgi-app tests
 	shellcheck $(SHELL_FILES)

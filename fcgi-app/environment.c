@@ -7,17 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORKERS_LEAST = 2 }; /* of the default: while a worker is replaced another one answers */
+enum {
+    WORKERS_LEAST = 2, /* of the default: while a worker is replaced another one answers */
+    VALUE_SHOWN = 100  /* bytes of a value that is refused */
+};
 
 struct failure {
     char *problem;
     size_t size;
 };
 
+/* In ASCII and on one line, whatever the value holds. */
 static bool refuse(struct failure failure, const char *variable, const char *value,
                    const char *allowed)
 {
-    snprintf(failure.problem, failure.size, "%s must be %s, not \"%s\"", variable, allowed, value);
+    char shown[VALUE_SHOWN * sizeof("\\xFF")] = "";
+    char *end = shown;
+    size_t i = 0;
+    for (; i < VALUE_SHOWN && value[i]; i++)
+        end += sprintf(end, value[i] < ' ' || value[i] > '~' ? "\\x%02X" : "%c",
+                       (unsigned char)value[i]);
+    snprintf(failure.problem, failure.size, "%s=\"%s%s\": must be %s", variable, shown,
+             value[i] ? "..." : "", allowed);
     return false;
 }
 

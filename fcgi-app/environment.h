@@ -10,9 +10,9 @@
 
 /*
  * Reads the settings from the environment; their strings point into it. false when a variable has
- * a value that is not allowed: problem, cut to size bytes, then names the variable, the value and
- * what is allowed. To be called before the first accept, since libfcgi's stdio flavour replaces
- * environ by the request's variables.
+ * a value that is not allowed: problem, one line cut to size bytes, then names the variable, the
+ * value and what is allowed. To be called before the first accept, since libfcgi's stdio flavour
+ * replaces environ by the request's variables.
  */
 __attribute__((nonnull, warn_unused_result)) bool settings_read(struct settings *settings,
                                                                 char *problem, size_t size);

@@ -18,12 +18,13 @@ void log_open(enum log_level level)
     lowest = level;
 }
 
-/* JSON cannot hold anything but UTF-8, and a message may quote what a client sent. */
-static void make_ascii_unless_utf8(char *message)
+/* JSON cannot hold anything but UTF-8, and needs six bytes for a control character; a message may
+ * quote what a client sent. */
+static void make_printable(char *message)
 {
-    if (utf8_check(message, SIZE_MAX) == UTF8_MALFORMED)
+    if (utf8_check(message, SIZE_MAX) != UTF8_OK)
         for (; *message; message++)
-            if ((unsigned char)*message > 0x7E)
+            if (*message < ' ' || *message > '~')
                 *message = '?';
 }
 
@@ -38,7 +39,7 @@ void log_line(enum log_level level, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    make_ascii_unless_utf8(message);
+    make_printable(message);
     char bytes[LINE_SIZE];
     struct text line = text_in(bytes, sizeof(bytes));
     text_add_json(&line,

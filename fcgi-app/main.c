@@ -7,6 +7,7 @@
 
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,10 +79,19 @@ static void require_request(void)
     exit(EX_USAGE);
 }
 
+/* Until somebody takes it; the handler that libfcgi installs for it would lose it. */
+static void hold_sigterm(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int answer(enum mode mode)
 {
     struct settings settings;
-    char problem[256];
+    char problem[1024];
     if (!settings_read(&settings, problem, sizeof(problem))) {
         fprintf(stderr, "responder: %s\n", problem);
         return EX_CONFIG;
@@ -89,6 +99,7 @@ static int answer(enum mode mode)
     if (mode == MODE_CHECK)
         return EX_OK;
     log_open(settings.log_level);
+    hold_sigterm();
     const bool cgi = FCGX_IsCGI();
     if (cgi)
         require_request();

@@ -6,7 +6,8 @@
 
 /*
  * Sends GET /ready to nginx on 127.0.0.1 and the port in the environment variable PORT (8080).
- * Waits at most 2 seconds for each step. Returns whether the answer was 200.
+ * Waits at most 2 seconds for each step. Returns whether the answer was 200; says on stderr why it
+ * is not.
  */
 __attribute__((warn_unused_result)) bool probe(void);
 

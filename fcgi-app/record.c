@@ -1,14 +1,20 @@
 #include "record.h"
 
+#include "core/request.h"
+
 #include <fastcgi.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(RECORD_HEADER_SIZE == FCGI_HEADER_LEN, "the header of a record");
 
+enum { BEGIN_SIZE = sizeof(FCGI_BeginRequestRecord) };
+
 struct header {
     uint8_t version, type;
-    unsigned id, content, padding;
+    uint16_t id;
+    unsigned content, padding;
 };
 
 static struct header read_header(const uint8_t *bytes)
@@ -16,77 +22,231 @@ static struct header read_header(const uint8_t *bytes)
     return (struct header){
         .version = bytes[0],
         .type = bytes[1],
-        .id = (unsigned)bytes[2] << 8 | bytes[3],
+        .id = (uint16_t)(bytes[2] << 8 | bytes[3]),
         .content = (unsigned)bytes[4] << 8 | bytes[5],
         .padding = bytes[6],
     };
 }
 
-static size_t record_length(const struct header *header)
+static size_t write_header(uint8_t *record, uint8_t type, uint16_t id, size_t content)
 {
-    return RECORD_HEADER_SIZE + header->content + header->padding;
+    const uint8_t header[RECORD_HEADER_SIZE] = {FCGI_VERSION_1,
+                                                type,
+                                                (uint8_t)(id >> 8),
+                                                (uint8_t)id,
+                                                (uint8_t)(content >> 8),
+                                                (uint8_t)content,
+                                                0,
+                                                0};
+    memcpy(record, header, sizeof(header));
+    return sizeof(header) + content;
 }
 
-static enum arrival scan_management(const struct header *header, size_t length, size_t *used)
-{
-    if (header->content > MANAGEMENT_CONTENT_MAX)
-        return ARRIVAL_INVALID;
-    *used = record_length(header);
-    return *used <= length ? ARRIVAL_MANAGEMENT : ARRIVAL_PARTIAL;
-}
+/* --- What arrives --------------------------------------------------------------------------- */
 
-/* Records that libfcgi takes care of behind FCGI_BEGIN_REQUEST: the request's own streams, and
- * other requests on the same connection, which it refuses (FCGI_CANT_MPX_CONN). */
-static bool may_follow(const struct header *header, unsigned id)
+/* Whether a web server sends such a record next. Other requests on the connection may come in
+ * between (section 3.3); they are refused (FCGI_CANT_MPX_CONN) and their records skipped. */
+static bool is_expected(const struct incoming *incoming, const struct header *header)
 {
-    if (header->version != FCGI_VERSION_1 || header->id == FCGI_NULL_REQUEST_ID)
+    if (header->version != FCGI_VERSION_1)
         return false;
-    return header->id != id || header->type == FCGI_PARAMS || header->type == FCGI_STDIN;
+    if (incoming->stage == 0 && header->id == FCGI_NULL_REQUEST_ID)
+        return header->content <= MANAGEMENT_CONTENT_MAX;
+    if (incoming->stage == 0)
+        return header->type == FCGI_BEGIN_REQUEST &&
+               header->content == sizeof(FCGI_BeginRequestBody);
+    return header->id != FCGI_NULL_REQUEST_ID &&
+           (header->id != incoming->id || header->type == incoming->stage);
 }
 
-/* Walks a request's records up to the empty FCGI_STDIN record that ends it. */
-static enum arrival scan_request(const uint8_t *bytes, size_t length, size_t *used)
+static bool is_kept(const struct incoming *incoming, const struct header *header)
 {
-    const struct header begin = read_header(bytes);
-    size_t at = record_length(&begin);
-    while (at + RECORD_HEADER_SIZE <= length) {
-        const struct header header = read_header(bytes + at);
-        if (!may_follow(&header, begin.id))
-            return ARRIVAL_INVALID;
-        at += record_length(&header);
-        if (header.id != begin.id || header.type != FCGI_STDIN || header.content > 0)
-            continue;
-        *used = at;
-        return at <= length ? ARRIVAL_REQUEST : ARRIVAL_PARTIAL;
-    }
+    return incoming->stage == 0 || (header->id == incoming->id && header->type == FCGI_PARAMS);
+}
+
+/* Makes room for so many bytes more. */
+static bool reserve(struct incoming *incoming, size_t more)
+{
+    const size_t wanted = incoming->kept_length + more;
+    if (wanted > PARAMS_MAX)
+        return false;
+    if (wanted <= incoming->kept_size)
+        return true;
+    uint8_t *kept = realloc(incoming->kept, 2 * wanted);
+    if (!kept)
+        return false;
+    incoming->kept = kept;
+    incoming->kept_size = 2 * wanted;
+    return true;
+}
+
+static void keep(struct incoming *incoming, const uint8_t *bytes, size_t length)
+{
+    memcpy(incoming->kept + incoming->kept_length, bytes, length);
+    incoming->kept_length += length;
+}
+
+/* The header of a record is there. */
+static bool begin_record(struct incoming *incoming)
+{
+    const struct header header = read_header(incoming->header);
+    if (!is_expected(incoming, &header))
+        return false;
+    incoming->content = header.content;
+    incoming->padding = header.padding;
+    if (!is_kept(incoming, &header))
+        return true;
+    if (!reserve(incoming, RECORD_HEADER_SIZE + header.content))
+        return false;
+    if (incoming->stage == 0)
+        keep(incoming, incoming->header, RECORD_HEADER_SIZE);
+    return true;
+}
+
+static enum arrival begin_request(struct incoming *incoming, uint16_t id)
+{
+    const uint8_t *role = incoming->kept + RECORD_HEADER_SIZE;
+    if (role[0] != 0 || role[1] != FCGI_RESPONDER)
+        return ARRIVAL_INVALID;
+    incoming->id = id;
+    incoming->stage = FCGI_PARAMS;
     return ARRIVAL_PARTIAL;
 }
 
-enum arrival record_scan(const uint8_t *bytes, size_t length, size_t *used)
+/* All of a record is there. An empty one ends its stream. */
+static enum arrival end_record(struct incoming *incoming)
 {
-    if (length < RECORD_HEADER_SIZE)
+    const struct header header = read_header(incoming->header);
+    incoming->header_length = 0;
+    if (header.id == FCGI_NULL_REQUEST_ID)
+        return ARRIVAL_MANAGEMENT;
+    if (incoming->stage == 0)
+        return begin_request(incoming, header.id);
+    if (header.id != incoming->id)
+        return header.type == FCGI_BEGIN_REQUEST ? ARRIVAL_MULTIPLEXED : ARRIVAL_PARTIAL;
+    if (header.content > 0)
         return ARRIVAL_PARTIAL;
-    const struct header first = read_header(bytes);
-    if (first.version != FCGI_VERSION_1)
-        return ARRIVAL_INVALID;
-    if (first.id == FCGI_NULL_REQUEST_ID)
-        return scan_management(&first, length, used);
-    if (first.type != FCGI_BEGIN_REQUEST || first.content != sizeof(FCGI_BeginRequestBody))
-        return ARRIVAL_INVALID;
-    if (length < sizeof(FCGI_BeginRequestRecord))
-        return ARRIVAL_PARTIAL;
-    const uint8_t *role = bytes + RECORD_HEADER_SIZE;
-    if (role[0] != 0 || role[1] != FCGI_RESPONDER)
-        return ARRIVAL_INVALID;
-    return scan_request(bytes, length, used);
+    if (incoming->stage == FCGI_STDIN)
+        return ARRIVAL_REQUEST;
+    incoming->stage = FCGI_STDIN;
+    return ARRIVAL_PARTIAL;
 }
 
-static size_t write_header(uint8_t *record, uint8_t type, size_t content)
+/* What is there of a field of that size; the field gets smaller by it. */
+static size_t consume(unsigned *field, size_t length)
 {
-    const uint8_t header[RECORD_HEADER_SIZE] = {
-        FCGI_VERSION_1, type, 0, 0, (uint8_t)(content >> 8), (uint8_t)content, 0, 0};
-    memcpy(record, header, sizeof(header));
-    return sizeof(header) + content;
+    const size_t count = *field < length ? *field : length;
+    *field -= (unsigned)count;
+    return count;
+}
+
+static size_t take_header(struct incoming *incoming, const uint8_t *bytes, size_t length)
+{
+    unsigned missing = RECORD_HEADER_SIZE - (unsigned)incoming->header_length;
+    const size_t count = consume(&missing, length);
+    memcpy(incoming->header + incoming->header_length, bytes, count);
+    incoming->header_length = (uint8_t)(incoming->header_length + count);
+    return count;
+}
+
+static size_t take_content(struct incoming *incoming, const uint8_t *bytes, size_t length)
+{
+    const struct header header = read_header(incoming->header);
+    const size_t count = consume(&incoming->content, length);
+    if (is_kept(incoming, &header))
+        keep(incoming, bytes, count);
+    else if (header.id == incoming->id)
+        incoming->body_length += count;
+    return count + consume(&incoming->padding, length - count);
+}
+
+enum arrival incoming_take(struct incoming *incoming, const uint8_t *bytes, size_t length,
+                           size_t *used)
+{
+    enum arrival arrival = ARRIVAL_PARTIAL;
+    *used = 0;
+    while (arrival == ARRIVAL_PARTIAL && *used < length) {
+        if (incoming->header_length < RECORD_HEADER_SIZE) {
+            *used += take_header(incoming, bytes + *used, length - *used);
+            if (incoming->header_length < RECORD_HEADER_SIZE)
+                break;
+            if (!begin_record(incoming))
+                return ARRIVAL_INVALID;
+        }
+        *used += take_content(incoming, bytes + *used, length - *used);
+        if (incoming->body_length > BODY_MAX)
+            arrival = ARRIVAL_REQUEST;
+        else if (incoming->content == 0 && incoming->padding == 0)
+            arrival = end_record(incoming);
+    }
+    return arrival;
+}
+
+void incoming_reset(struct incoming *incoming)
+{
+    free(incoming->kept);
+    *incoming = (struct incoming){.stage = 0};
+}
+
+/* --- What libfcgi gets ---------------------------------------------------------------------- */
+
+/* The length at *at, of one byte or of four; *at then stands behind it. */
+static bool read_length(const uint8_t **at, const uint8_t *end, size_t *length)
+{
+    if (*at == end)
+        return false;
+    *length = *(*at)++;
+    if (*length < 0x80)
+        return true;
+    if (end - *at < 3)
+        return false;
+    *length = (*length & 0x7F) << 24 | (size_t)(*at)[0] << 16 | (size_t)(*at)[1] << 8 | (*at)[2];
+    *at += 3;
+    return true;
+}
+
+bool incoming_has_pairs(const struct incoming *incoming)
+{
+    const uint8_t *at = incoming->kept + BEGIN_SIZE;
+    const uint8_t *end = incoming->kept + incoming->kept_length;
+    while (at < end) {
+        size_t name, value;
+        if (!read_length(&at, end, &name) || !read_length(&at, end, &value) ||
+            name + value > (size_t)(end - at))
+            return false;
+        at += name + value;
+    }
+    return true;
+}
+
+size_t incoming_print(const struct incoming *incoming, uint8_t *end)
+{
+    const uint8_t *params = incoming->kept + BEGIN_SIZE;
+    size_t left = incoming->kept_length - BEGIN_SIZE;
+    uint8_t *start = end - RECORD_HEADER_SIZE;
+    (void)write_header(start, FCGI_STDIN, incoming->id, 0);
+    start -= RECORD_HEADER_SIZE;
+    (void)write_header(start, FCGI_PARAMS, incoming->id, 0);
+    while (left > 0) {
+        const size_t content = left < FCGI_MAX_LENGTH ? left : FCGI_MAX_LENGTH;
+        left -= content;
+        start -= RECORD_HEADER_SIZE + content;
+        (void)write_header(start, FCGI_PARAMS, incoming->id, content);
+        memcpy(start + RECORD_HEADER_SIZE, params + left, content);
+    }
+    start -= BEGIN_SIZE;
+    memcpy(start, incoming->kept, BEGIN_SIZE);
+    start[offsetof(FCGI_Header, paddingLength)] = 0;
+    return (size_t)(end - start);
+}
+
+/* --- What is answered without libfcgi ------------------------------------------------------- */
+
+void multiplexed_answer(const struct incoming *incoming, uint8_t answer[REFUSAL_SIZE])
+{
+    const FCGI_EndRequestBody body = {.protocolStatus = FCGI_CANT_MPX_CONN};
+    (void)write_header(answer, FCGI_END_REQUEST, read_header(incoming->header).id, sizeof(body));
+    memcpy(answer + RECORD_HEADER_SIZE, &body, sizeof(body));
 }
 
 /* Whether a FCGI_GET_VALUES record asks for name. Its content is a list of name-value pairs with
@@ -125,7 +285,7 @@ static size_t answer_values(const uint8_t *record, unsigned connections, uint8_t
         if (asks_for(record, values[i].name))
             content +=
                 add_pair(answer + RECORD_HEADER_SIZE + content, values[i].name, values[i].value);
-    return write_header(answer, FCGI_GET_VALUES_RESULT, content);
+    return write_header(answer, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID, content);
 }
 
 size_t management_answer(const uint8_t *record, unsigned connections,
@@ -136,5 +296,5 @@ size_t management_answer(const uint8_t *record, unsigned connections,
         return answer_values(record, connections, answer);
     const uint8_t body[sizeof(FCGI_UnknownTypeBody)] = {type};
     memcpy(answer + RECORD_HEADER_SIZE, body, sizeof(body));
-    return write_header(answer, FCGI_UNKNOWN_TYPE, sizeof(body));
+    return write_header(answer, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(body));
 }

@@ -1,8 +1,8 @@
 /*
  * FastCGI records (FastCGI Specification 1.0, sections 3.3 and 4), only as far as a worker has to
- * know them itself. libfcgi speaks the protocol, but it blocks until a request is complete and
- * answers management records with a fixed buffer that repeated names overflow; so a worker looks
- * at what has arrived before it lets libfcgi read it.
+ * know them itself. libfcgi speaks the protocol, but it waits wherever a request pauses, forgets
+ * some padding, and breaks on management records with repeated names and on parameters with wrong
+ * lengths. So a worker collects what arrives, and libfcgi gets a request when all of it is there.
  */
 #ifndef RECORD_H
 #define RECORD_H
@@ -15,18 +15,53 @@ enum {
     RECORD_HEADER_SIZE = 8,
     MANAGEMENT_CONTENT_MAX = 128,                                  /* of a record to be answered */
     MANAGEMENT_SIZE = RECORD_HEADER_SIZE + MANAGEMENT_CONTENT_MAX, /* of the answer */
+    REFUSAL_SIZE = 2 * RECORD_HEADER_SIZE,
+    PARAMS_MAX = 512 * 1024,                   /* of a request; nginx sends less than 64 KiB */
+    REQUEST_SIZE_MAX = PARAMS_MAX + 16 * 1024, /* as libfcgi gets it, records' headers included */
 };
 
 enum arrival {
-    ARRIVAL_PARTIAL,    /* more has to come */
-    ARRIVAL_REQUEST,    /* a whole request in the responder role */
-    ARRIVAL_MANAGEMENT, /* a whole management record */
-    ARRIVAL_INVALID,    /* nothing that a web server sends; the connection is of no use */
+    ARRIVAL_PARTIAL,     /* more has to come */
+    ARRIVAL_REQUEST,     /* a whole request in the responder role, or one with too long a body */
+    ARRIVAL_MANAGEMENT,  /* a whole management record */
+    ARRIVAL_INVALID,     /* nothing that a web server sends; the connection is of no use */
+    ARRIVAL_MULTIPLEXED, /* the beginning of another request within this one */
 };
 
-/* What stands at the beginning of bytes; used is set to the length of a whole request or record. */
-__attribute__((nonnull, warn_unused_result)) enum arrival record_scan(const uint8_t *bytes,
-                                                                      size_t length, size_t *used);
+/* What has arrived of a request or a management record. All zero: nothing. */
+struct incoming {
+    uint8_t header[RECORD_HEADER_SIZE]; /* of the record that is under way */
+    uint8_t header_length;              /* bytes of it that are there */
+    uint8_t stage;                      /* the type of the records to come, 0: at the beginning */
+    uint16_t id;                        /* of the request, from its first record on */
+    unsigned content, padding;          /* bytes of the record under way that have not come yet */
+    size_t body_length;                 /* counted, not kept, since no route reads it */
+    uint8_t *kept;                      /* the first record, and the content of FCGI_PARAMS */
+    size_t kept_length, kept_size;
+};
+
+/*
+ * Takes bytes that have arrived, up to the end of a request or record, or all of them; used is set
+ * to how many that were. Behind any other arrival than ARRIVAL_PARTIAL and ARRIVAL_MULTIPLEXED
+ * incoming has to be reset before more can be taken.
+ */
+__attribute__((nonnull, warn_unused_result)) enum arrival
+incoming_take(struct incoming *incoming, const uint8_t *bytes, size_t length, size_t *used);
+
+/* Makes incoming empty again and frees what it kept. */
+__attribute__((nonnull)) void incoming_reset(struct incoming *incoming);
+
+/* Whether the parameters of a whole request are name-value pairs (section 3.4) and nothing else. */
+__attribute__((nonnull, warn_unused_result)) bool
+incoming_has_pairs(const struct incoming *incoming);
+
+/*
+ * Writes a whole request the way that libfcgi reads it without fault: at once, only its own
+ * records, without padding and without the body. Its last byte gets to end[-1]; there has to be
+ * room for REQUEST_SIZE_MAX. Returns its length.
+ */
+__attribute__((nonnull, warn_unused_result)) size_t incoming_print(const struct incoming *incoming,
+                                                                   uint8_t *end);
 
 /*
  * Writes the answer to a whole management record: FCGI_GET_VALUES_RESULT, where connections is
@@ -34,5 +69,9 @@ __attribute__((nonnull, warn_unused_result)) enum arrival record_scan(const uint
  */
 __attribute__((nonnull, warn_unused_result)) size_t
 management_answer(const uint8_t *record, unsigned connections, uint8_t answer[MANAGEMENT_SIZE]);
+
+/* Writes the answer to ARRIVAL_MULTIPLEXED: FCGI_END_REQUEST with FCGI_CANT_MPX_CONN. */
+__attribute__((nonnull)) void multiplexed_answer(const struct incoming *incoming,
+                                                 uint8_t answer[REFUSAL_SIZE]);
 
 #endif

@@ -162,7 +162,7 @@ static void stop_workers(struct parent *parent, int signal)
 
 static int64_t next_start_ms(const struct parent *parent)
 {
-    int64_t next = now_ms() + 3600 * 1000;
+    int64_t next = now_ms() + (int64_t)3600 * 1000;
     for (int i = 0; i < parent->settings->workers; i++)
         if (parent->slots[i].pid == 0 && parent->slots[i].start_ms < next)
             next = parent->slots[i].start_ms;

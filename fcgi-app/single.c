@@ -3,6 +3,7 @@
 #include "core/respond.h"
 #include "environment.h"
 
+#include <ctype.h>
 #include <fcgiapp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,20 +39,22 @@ static void handle_signals(sigset_t *stopping)
     sigaddset(stopping, SIGALRM);
 }
 
-/* A CGI program must not read more than CONTENT_LENGTH says (RFC 3875 section 4.2). */
+/* A CGI program must not read more than CONTENT_LENGTH says (RFC 3875 section 4.2). Over FastCGI
+ * the body has an end of its own, behind which libfcgi finds the next request. */
 static size_t read_body(const char *content_length)
 {
     char bytes[4096];
     size_t length = 0;
-    size_t left = content_length ? strtoull(content_length, NULL, 10) : 0;
+    size_t count = 1;
+    const bool declared = content_length && isdigit((unsigned char)*content_length);
+    size_t left = declared ? strtoull(content_length, NULL, 10) : 0;
     if (left > BODY_MAX)
         return BODY_MAX + 1;
-    while (left > 0) {
-        const size_t count = fread(bytes, 1, left < sizeof(bytes) ? left : sizeof(bytes), stdin);
-        if (count == 0)
-            break;
+    if (!FCGX_IsCGI())
+        left = BODY_MAX + 1;
+    for (; left > 0 && count > 0; left -= count) {
+        count = fread(bytes, 1, left < sizeof(bytes) ? left : sizeof(bytes), stdin);
         length += count;
-        left -= count;
     }
     return length;
 }

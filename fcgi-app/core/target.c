@@ -55,6 +55,8 @@ static const char *decode(char *text, bool plus_is_space)
         return "is not valid UTF-8";
     case UTF8_CONTROL:
         return "has a control character";
+    case UTF8_NONCHARACTER:
+        return "has a noncharacter, such as U+FFFF";
     default:
         return NULL;
     }

@@ -29,8 +29,8 @@ struct fault {
 /*
  * Takes raw (REQUEST_URI: origin-form or absolute-form) apart. In the query '+' stands for a
  * space, as HTML forms send it. Everything in target is well-formed UTF-8 without control
- * characters. When that cannot be had, fault says why (400, or 414 for too long a target) and
- * target holds the parameters found up to there.
+ * characters and noncharacters. When that cannot be had, fault says why (400, or 414 for too long a
+ * target) and target holds the parameters found up to there.
  */
 __attribute__((nonnull)) void target_parse(const char *raw, struct target *target,
                                            struct fault *fault);

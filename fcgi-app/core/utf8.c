@@ -37,6 +37,15 @@ static int is_control(const uint8_t *bytes)
     return bytes[0] < 0x20 || bytes[0] == 0x7F || (bytes[0] == 0xC2 && bytes[1] < 0xA0);
 }
 
+/* The Unicode Standard, section 23.7. HTML forbids them. */
+static int is_noncharacter(const uint8_t *bytes, size_t length)
+{
+    if (length == 3 && bytes[0] == 0xEF && bytes[1] == 0xB7)
+        return bytes[2] >= 0x90 && bytes[2] <= 0xAF;
+    return length >= 3 && bytes[length - 1] >= 0xBE && bytes[length - 2] == 0xBF &&
+           (bytes[length - 3] & 0x0F) == 0x0F;
+}
+
 enum utf8_fault utf8_check(const char *string, size_t max_code_points)
 {
     const uint8_t *bytes = (const uint8_t *)string;
@@ -46,6 +55,8 @@ enum utf8_fault utf8_check(const char *string, size_t max_code_points)
             return UTF8_MALFORMED;
         if (is_control(bytes))
             return UTF8_CONTROL;
+        if (is_noncharacter(bytes, length))
+            return UTF8_NONCHARACTER;
         if (count == max_code_points)
             return UTF8_TOO_LONG;
         bytes += length;

@@ -111,19 +111,21 @@ TEST(any_text_without_control_characters_is_taken)
     check_taken(TABLE(cases));
 }
 
-#define TEXT_REFUSED " must be 1 to 64 characters of UTF-8 without control characters, not \""
+#define TEXT_REFUSED "\": must be 1 to 64 characters of UTF-8 without control characters"
 
 TEST(a_text_that_no_greeting_could_show_is_refused)
 {
     static const struct refused cases[] = {
-        {__LINE__, "GREETING=", "GREETING" TEXT_REFUSED "\""},
-        {__LINE__, "NAME=", "NAME" TEXT_REFUSED "\""},
-        {__LINE__, "K_SERVICE=", "K_SERVICE" TEXT_REFUSED "\""},
-        {__LINE__, "K_REVISION=", "K_REVISION" TEXT_REFUSED "\""},
-        {__LINE__, "GREETING=\xFF", "GREETING" TEXT_REFUSED "\xFF\""},
-        {__LINE__, "NAME=\xC3", "NAME" TEXT_REFUSED "\xC3\""},
-        {__LINE__, "K_SERVICE=\x01", "K_SERVICE" TEXT_REFUSED "\x01\""},
-        {__LINE__, "K_REVISION=a\tb", "K_REVISION" TEXT_REFUSED "a\tb\""},
+        {__LINE__, "GREETING=", "GREETING=\"" TEXT_REFUSED},
+        {__LINE__, "NAME=", "NAME=\"" TEXT_REFUSED},
+        {__LINE__, "K_SERVICE=", "K_SERVICE=\"" TEXT_REFUSED},
+        {__LINE__, "K_REVISION=", "K_REVISION=\"" TEXT_REFUSED},
+        {__LINE__, "GREETING=\xFF", "GREETING=\"\\xFF" TEXT_REFUSED},
+        {__LINE__, "NAME=\xC3", "NAME=\"\\xC3" TEXT_REFUSED},
+        {__LINE__, "NAME=\xEF\xBF\xBE", "NAME=\"\\xEF\\xBF\\xBE" TEXT_REFUSED},
+        {__LINE__, "NAME=two\nlines", "NAME=\"two\\x0Alines" TEXT_REFUSED},
+        {__LINE__, "K_SERVICE=\x01", "K_SERVICE=\"\\x01" TEXT_REFUSED},
+        {__LINE__, "K_REVISION=a\tb\x7F", "K_REVISION=\"a\\x09b\\x7F" TEXT_REFUSED},
     };
     check_refused(TABLE(cases));
 }
@@ -136,14 +138,27 @@ TEST(a_text_has_at_most_64_code_points)
         const char *name = names[i / LENGTH(code_points)];
         const char *code_point = code_points[i % LENGTH(code_points)];
         struct settings settings;
-        char variable[512], expected[512];
+        char variable[512];
         snprintf(variable, sizeof(variable), "%s=%s", name, repeated(code_point, 64));
         same_string(__LINE__, variable, "", problem_with(__LINE__, variable, &settings, 1024));
         strcat(variable, "b");
-        snprintf(expected, sizeof(expected), "%s" TEXT_REFUSED "%sb\"", name,
-                 repeated(code_point, 64));
+        const char *problem = problem_with(__LINE__, variable, &settings, 1024);
+        holds(__LINE__, variable, problem, strstr(problem, TEXT_REFUSED));
+    }
+}
+
+TEST(a_value_that_is_refused_is_shown_up_to_100_bytes)
+{
+    char variable[256], expected[512];
+    for (size_t length = 99; length <= 101; length++) {
+        snprintf(variable, sizeof(variable), "NAME=%s", repeated("n", length));
+        snprintf(expected, sizeof(expected), "NAME=\"%s%s" TEXT_REFUSED,
+                 repeated("n", length < 100 ? length : 100), length > 100 ? "..." : "");
         check_refused(&(struct refused){__LINE__, variable, expected}, 1);
     }
+    snprintf(variable, sizeof(variable), "NAME=%s", repeated("\x01", 200));
+    snprintf(expected, sizeof(expected), "NAME=\"%s..." TEXT_REFUSED, repeated("\\x01", 100));
+    check_refused(&(struct refused){__LINE__, variable, expected}, 1);
 }
 
 TEST(workers_and_log_level_are_taken_within_their_bounds)
@@ -170,8 +185,8 @@ TEST(workers_that_are_none_are_refused)
     for (size_t i = 0; i < LENGTH(values); i++) {
         char variable[64], expected[128];
         snprintf(variable, sizeof(variable), "WORKERS=%s", values[i]);
-        snprintf(expected, sizeof(expected), "WORKERS must be a number from 1 to 64, not \"%s\"",
-                 values[i]);
+        snprintf(expected, sizeof(expected), "WORKERS=\"%s\": must be a number from 1 to 64",
+                 strcmp(values[i], "1\n") == 0 ? "1\\x0A" : values[i]);
         check_refused(&(struct refused){__LINE__, variable, expected}, 1);
     }
 }
@@ -193,23 +208,23 @@ TEST(by_default_there_is_a_worker_for_each_cpu_but_at_least_2_and_at_most_64)
     }
 }
 
-#define LEVEL_REFUSED "LOG_LEVEL must be debug, info, warning or error, not \""
+#define LEVEL_REFUSED "\": must be debug, info, warning or error"
 
 TEST(any_other_log_level_is_refused)
 {
     static const struct refused cases[] = {
-        {__LINE__, "LOG_LEVEL=", LEVEL_REFUSED "\""},
-        {__LINE__, "LOG_LEVEL=INFO", LEVEL_REFUSED "INFO\""},
-        {__LINE__, "LOG_LEVEL=warn", LEVEL_REFUSED "warn\""},
-        {__LINE__, "LOG_LEVEL=debug ", LEVEL_REFUSED "debug \""},
-        {__LINE__, "LOG_LEVEL=1", LEVEL_REFUSED "1\""},
+        {__LINE__, "LOG_LEVEL=", "LOG_LEVEL=\"" LEVEL_REFUSED},
+        {__LINE__, "LOG_LEVEL=INFO", "LOG_LEVEL=\"INFO" LEVEL_REFUSED},
+        {__LINE__, "LOG_LEVEL=warn", "LOG_LEVEL=\"warn" LEVEL_REFUSED},
+        {__LINE__, "LOG_LEVEL=debug ", "LOG_LEVEL=\"debug " LEVEL_REFUSED},
+        {__LINE__, "LOG_LEVEL=1", "LOG_LEVEL=\"1" LEVEL_REFUSED},
     };
     check_refused(TABLE(cases));
 }
 
 TEST(a_problem_is_cut_to_its_buffer)
 {
-    static const char whole[] = "WORKERS must be a number from 1 to 64, not \"0\"";
+    static const char whole[] = "WORKERS=\"0\": must be a number from 1 to 64";
     for (size_t size = 1; size <= sizeof(whole); size++) {
         struct settings settings;
         char expected[sizeof(whole)];
@@ -288,6 +303,7 @@ int main(void)
         cmocka_unit_test(any_text_without_control_characters_is_taken),
         cmocka_unit_test(a_text_that_no_greeting_could_show_is_refused),
         cmocka_unit_test(a_text_has_at_most_64_code_points),
+        cmocka_unit_test(a_value_that_is_refused_is_shown_up_to_100_bytes),
         cmocka_unit_test(workers_and_log_level_are_taken_within_their_bounds),
         cmocka_unit_test(workers_that_are_none_are_refused),
         cmocka_unit_test(by_default_there_is_a_worker_for_each_cpu_but_at_least_2_and_at_most_64),

@@ -1,6 +1,7 @@
 /* FastCGI records: FastCGI Specification 1.0, sections 3.3, 4 and 5. */
 #include "cases.h"
 
+#include "core/request.h"
 #include "record.h"
 
 #include <fastcgi.h>
@@ -25,7 +26,8 @@ struct scan {
 
 static const char *name_of(enum arrival arrival)
 {
-    static const char *const names[] = {"partial", "request", "management", "invalid"};
+    static const char *const names[] = {"partial", "request", "management", "invalid",
+                                        "multiplexed"};
     return names[arrival];
 }
 
@@ -89,6 +91,22 @@ static size_t encode(const char *records, struct stream *stream)
     return used ? used : stream->length;
 }
 
+/* Takes so many bytes at a time, also behind beginnings of other requests. Sets used to their sum.
+ */
+static enum arrival take(struct incoming *incoming, const uint8_t *bytes, size_t length,
+                         size_t step, size_t *used)
+{
+    enum arrival arrival = ARRIVAL_PARTIAL;
+    *used = 0;
+    while ((arrival == ARRIVAL_PARTIAL || arrival == ARRIVAL_MULTIPLEXED) && *used < length) {
+        const size_t left = length - *used;
+        size_t count = SIZE_MAX;
+        arrival = incoming_take(incoming, bytes + *used, left < step ? left : step, &count);
+        *used += count;
+    }
+    return arrival;
+}
+
 static void check(int line, const char *records, const struct stream *stream, size_t length,
                   enum arrival expected, size_t expected_used)
 {
@@ -96,7 +114,9 @@ static void check(int line, const char *records, const struct stream *stream, si
     snprintf(sent, sizeof(sent), "%zu bytes of %s", length, records);
     size_t used = SIZE_MAX;
     const uint8_t *bytes = memcpy(walled(line, length), stream->bytes, length);
-    const enum arrival got = record_scan(bytes, length, &used);
+    struct incoming incoming = {.stage = 0};
+    const enum arrival got = take(&incoming, bytes, length, SIZE_MAX, &used);
+    incoming_reset(&incoming);
     same_string(line, sent, name_of(expected), name_of(got));
     if (got == ARRIVAL_REQUEST || got == ARRIVAL_MANAGEMENT)
         same_number(line, sent, expected_used, used);
@@ -266,6 +286,212 @@ TEST(a_management_record_has_at_most_128_bytes_of_content)
     check_all(TABLE(cases));
 }
 
+TEST(it_makes_no_difference_how_many_bytes_come_at_a_time)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1+8 P1.9+255 P1+1 S1.4+4 S1+7 | B1", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.5 P1.300 P1 S1.1 S1.260 S1 | V0.16", ARRIVAL_REQUEST},
+        {__LINE__, "B1 P1.3 B2 P2 S2 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "V0.128+255 | V0", ARRIVAL_MANAGEMENT},
+        {__LINE__, "B1 P1.20 P1 A1", ARRIVAL_INVALID},
+    };
+    static struct stream stream;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const size_t expected = encode(cases[i].records, &stream);
+        for (size_t step = 1; step <= 40; step++) {
+            struct incoming incoming = {.stage = 0};
+            size_t used;
+            const enum arrival got = take(&incoming, stream.bytes, stream.length, step, &used);
+            incoming_reset(&incoming);
+            same_string(cases[i].line, cases[i].records, name_of(cases[i].expected), name_of(got));
+            if (got != ARRIVAL_INVALID)
+                same_number(cases[i].line, cases[i].records, expected, used);
+        }
+    }
+}
+
+/* A request as far as it goes, which must be valid, for the caller to reset. */
+static struct incoming incoming_from(int line, const char *records, enum arrival expected)
+{
+    static struct stream stream;
+    struct incoming incoming = {.stage = 0};
+    size_t used;
+    encode(records, &stream);
+    const enum arrival got = take(&incoming, stream.bytes, stream.length, SIZE_MAX, &used);
+    same_string(line, records, name_of(expected), name_of(got));
+    return incoming;
+}
+
+TEST(a_body_is_counted_without_padding_and_what_belongs_to_other_requests)
+{
+    static const struct {
+        int line;
+        const char *records;
+        size_t length;
+    } cases[] = {
+        {__LINE__, "B1 P1 S1", 0},
+        {__LINE__, "B1 P1.9 P1 S1.1 S1", 1},
+        {__LINE__, "B1 P1 S1.65535+9 S1.65535 S1.2+255 S1", 131072},
+        {__LINE__, "B1 P1 S2.70 S1.3 P2.8 S1", 3},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct incoming incoming = incoming_from(cases[i].line, cases[i].records, ARRIVAL_REQUEST);
+        same_number(cases[i].line, cases[i].records, cases[i].length, incoming.body_length);
+        incoming_reset(&incoming);
+        same_number(cases[i].line, "a reset", 0, incoming.body_length);
+    }
+}
+
+TEST(too_long_a_body_is_not_waited_for)
+{
+    const uint8_t record[RECORD_HEADER_SIZE + 32768] = {1, FCGI_STDIN, 0, 1, 0x80};
+    struct incoming incoming = incoming_from(__LINE__, "B1 P1", ARRIVAL_PARTIAL);
+    size_t used;
+    for (size_t sent = 0; sent < BODY_MAX; sent += 32768)
+        assert_int_equal(ARRIVAL_PARTIAL, take(&incoming, record, sizeof(record), SIZE_MAX, &used));
+    assert_int_equal(ARRIVAL_PARTIAL, take(&incoming, record, RECORD_HEADER_SIZE, SIZE_MAX, &used));
+    assert_int_equal(ARRIVAL_REQUEST, take(&incoming, (const uint8_t *)"x", 1, SIZE_MAX, &used));
+    assert_true(incoming.body_length > BODY_MAX);
+    incoming_reset(&incoming);
+}
+
+TEST(parameters_are_kept_up_to_512_KiB)
+{
+    const uint8_t record[RECORD_HEADER_SIZE + 32768] = {1, FCGI_PARAMS, 0, 1, 0x80};
+    struct incoming incoming = incoming_from(__LINE__, "B1", ARRIVAL_PARTIAL);
+    enum arrival arrival = ARRIVAL_PARTIAL;
+    size_t used, taken = 0;
+    for (; arrival == ARRIVAL_PARTIAL && taken <= PARAMS_MAX; taken += 32768)
+        arrival = take(&incoming, record, sizeof(record), SIZE_MAX, &used);
+    assert_int_equal(ARRIVAL_INVALID, arrival);
+    assert_int_equal(PARAMS_MAX, taken);
+    incoming_reset(&incoming);
+}
+
+/* A request with those bytes as its parameters. */
+static struct incoming incoming_with(const void *params, size_t length)
+{
+    struct incoming incoming = incoming_from(__LINE__, "B1+3", ARRIVAL_PARTIAL);
+    const uint8_t header[] = {1, FCGI_PARAMS, 0, 1, (uint8_t)(length >> 8), (uint8_t)length, 0, 0};
+    static const uint8_t ends[] = {1, FCGI_PARAMS, 0, 1, 0, 0, 0, 0,
+                                   1, FCGI_STDIN,  0, 1, 0, 0, 0, 0};
+    size_t used;
+    assert_int_equal(ARRIVAL_PARTIAL, take(&incoming, header, sizeof(header), SIZE_MAX, &used));
+    assert_int_equal(ARRIVAL_PARTIAL, take(&incoming, params, length, SIZE_MAX, &used));
+    assert_int_equal(ARRIVAL_REQUEST, take(&incoming, length ? ends : ends + 8,
+                                           length ? sizeof(ends) : 8, SIZE_MAX, &used));
+    return incoming;
+}
+
+TEST(parameters_are_pairs_of_which_nothing_is_missing)
+{
+    static const struct {
+        int line;
+        const char *params;
+        size_t length;
+        bool expected;
+    } cases[] = {
+        {__LINE__, "", 0, true},
+        {__LINE__, "\0\0", 2, true},
+        {__LINE__, "\1\2abc", 5, true},
+        {__LINE__, "\1\2abc\1\0d", 8, true},
+        {__LINE__, "\200\0\0\1\2abc", 8, true},
+        {__LINE__, "\1\200\0\0\2abc", 8, true},
+        {__LINE__, "\200\0\0\1\200\0\0\2abc", 11, true},
+        {__LINE__, "\0", 1, false},
+        {__LINE__, "\1", 1, false},
+        {__LINE__, "\1\0", 2, false},
+        {__LINE__, "\0\1", 2, false},
+        {__LINE__, "\1\2ab", 4, false},
+        {__LINE__, "\1\2abc\0", 6, false},
+        {__LINE__, "\1\2abc\1\1d", 8, false},
+        {__LINE__, "\200", 1, false},
+        {__LINE__, "\200\0\0", 3, false},
+        {__LINE__, "\200\0\0\1", 4, false},
+        {__LINE__, "\0\200\0\0", 4, false},
+        {__LINE__, "\200\0\1\0\0", 5, false},
+        {__LINE__, "\200\1\0\0\0", 5, false},
+        {__LINE__, "\377\377\377\377\377\377\377\377", 8, false},
+        {__LINE__, "\377\377\377\377\0", 5, false},
+        {__LINE__, "\0\377\377\377\377", 5, false},
+        {__LINE__, "\300\0\0\0\300\0\0\0", 8, false},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct incoming incoming = incoming_with(cases[i].params, cases[i].length);
+        same_number(cases[i].line, cases[i].params, cases[i].expected,
+                    incoming_has_pairs(&incoming));
+        incoming_reset(&incoming);
+    }
+}
+
+/* What is printed, with its content for those who compare it; "B1 P1.8 P1 S1". */
+static const char *printed(const struct incoming *incoming, uint8_t *content, size_t *length)
+{
+    static uint8_t room[REQUEST_SIZE_MAX];
+    static char text[256];
+    const uint8_t *at = room + REQUEST_SIZE_MAX - incoming_print(incoming, room + sizeof(room));
+    int written = 0;
+    *length = 0;
+    for (size_t size; at < room + sizeof(room); at += RECORD_HEADER_SIZE + size) {
+        size = (size_t)at[4] << 8 | at[5];
+        holds(__LINE__, text, "version 1 and no padding", at[0] == 1 && at[6] == 0);
+        written += snprintf(text + written, sizeof(text) - (size_t)written, "%s%c%d.%zu",
+                            written ? " " : "", "?B??PS"[at[1]], at[2] << 8 | at[3], size);
+        if (at[1] == FCGI_PARAMS)
+            memcpy(content + *length, at + RECORD_HEADER_SIZE, size);
+        *length += at[1] == FCGI_PARAMS ? size : 0;
+    }
+    return text;
+}
+
+TEST(a_request_is_printed_with_its_parameters_and_nothing_else)
+{
+    static const struct {
+        int line;
+        const char *records, *expected;
+    } cases[] = {
+        {__LINE__, "B1 P1 S1", "B1.8 P1.0 S1.0"},
+        {__LINE__, "B258+9 P258.4+4 P258+4 S258+8", "B258.8 P258.4 P258.0 S258.0"},
+        {__LINE__, "B1 P1.3 P1.4+9 P1 S1.9 S1", "B1.8 P1.7 P1.0 S1.0"},
+        {__LINE__, "B1 P1.3 B2 P2.9 P1 S2.8 S1", "B1.8 P1.3 P1.0 S1.0"},
+        {__LINE__, "B1 P1.65535 P1 S1", "B1.8 P1.65535 P1.0 S1.0"},
+        {__LINE__, "B1 P1.65535 P1.2 P1 S1", "B1.8 P1.2 P1.65535 P1.0 S1.0"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        static uint8_t content[REQUEST_SIZE_MAX];
+        size_t length;
+        struct incoming incoming = incoming_from(cases[i].line, cases[i].records, ARRIVAL_REQUEST);
+        same_string(cases[i].line, cases[i].records, cases[i].expected,
+                    printed(&incoming, content, &length));
+        incoming_reset(&incoming);
+    }
+}
+
+TEST(parameters_are_printed_as_they_came)
+{
+    static uint8_t sent[65535], content[REQUEST_SIZE_MAX];
+    size_t length;
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = (uint8_t)(i % 251);
+    struct incoming incoming = incoming_with(sent, sizeof(sent));
+    same_string(__LINE__, "65535 bytes", "B1.8 P1.65535 P1.0 S1.0",
+                printed(&incoming, content, &length));
+    assert_int_equal(sizeof(sent), length);
+    assert_memory_equal(sent, content, length);
+    incoming_reset(&incoming);
+}
+
+TEST(the_beginning_of_another_request_is_refused_by_its_id)
+{
+    static const uint8_t expected[REFUSAL_SIZE] = {1, FCGI_END_REQUEST,  1, 2, 0, 8, 0, 0, 0, 0, 0,
+                                                   0, FCGI_CANT_MPX_CONN};
+    struct incoming incoming = incoming_from(__LINE__, "B1 P1.3 B258", ARRIVAL_MULTIPLEXED);
+    uint8_t answer[REFUSAL_SIZE];
+    multiplexed_answer(&incoming, answer);
+    assert_memory_equal(expected, answer, sizeof(answer));
+    incoming_reset(&incoming);
+}
+
 /* An FCGI_GET_VALUES_RESULT as "FCGI_MAX_CONNS=8 FCGI_MPXS_CONNS=0". */
 static const char *values_in(const uint8_t *answer, size_t length)
 {
@@ -429,6 +655,14 @@ int main(void)
         cmocka_unit_test(a_wrong_header_is_invalid_before_its_content_arrives),
         cmocka_unit_test(a_management_record_is_whole_once_its_last_byte_has_arrived),
         cmocka_unit_test(a_management_record_has_at_most_128_bytes_of_content),
+        cmocka_unit_test(it_makes_no_difference_how_many_bytes_come_at_a_time),
+        cmocka_unit_test(a_body_is_counted_without_padding_and_what_belongs_to_other_requests),
+        cmocka_unit_test(too_long_a_body_is_not_waited_for),
+        cmocka_unit_test(parameters_are_kept_up_to_512_KiB),
+        cmocka_unit_test(parameters_are_pairs_of_which_nothing_is_missing),
+        cmocka_unit_test(a_request_is_printed_with_its_parameters_and_nothing_else),
+        cmocka_unit_test(parameters_are_printed_as_they_came),
+        cmocka_unit_test(the_beginning_of_another_request_is_refused_by_its_id),
         cmocka_unit_test(the_values_that_are_asked_for_are_answered),
         cmocka_unit_test(a_name_that_is_repeated_is_answered_once),
         cmocka_unit_test(ill_formed_pairs_are_not_read_past_the_record),

@@ -586,7 +586,7 @@ TEST(names_of_every_script_are_greeted)
         {__LINE__, "\xF0\x9F\x91\x8B\xF0\x9F\x8F\xBD", "\xF0\x9F\x91\x8B\xF0\x9F\x8F\xBD"},
         {__LINE__, "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D", "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D"},
         {__LINE__, "e\xCC\x81", "e\xCC\x81"},
-        {__LINE__, "\xEF\xBF\xBF\xF4\x8F\xBF\xBF", "\xEF\xBF\xBF\xF4\x8F\xBF\xBF"},
+        {__LINE__, "\xEF\xBF\xBD\xF4\x8F\xBF\xBD", "\xEF\xBF\xBD\xF4\x8F\xBF\xBD"},
         {__LINE__, "\xE2\x80\xA8", "\xE2\x80\xA8"},
         {__LINE__, " ", " "},
     };
@@ -821,7 +821,7 @@ TEST(the_version_tells_build_and_where_it_is_known_service_and_revision)
 
 TEST(the_largest_possible_greeting_fits)
 {
-    static const char *const widest[] = {"\"", "&", "\\", "\xF4\x8F\xBF\xBF"};
+    static const char *const widest[] = {"\"", "&", "\\", "\xF4\x8F\xBF\xBD"};
     static const char *const formats[] = {"text", "html", "json"};
     for (size_t i = 0; i < LENGTH(widest) * LENGTH(formats); i++) {
         const char *name = repeated(widest[i / LENGTH(formats)], 64);
@@ -842,7 +842,7 @@ TEST(the_largest_possible_greeting_fits)
 /* The salutation is put together in a buffer of its own. */
 TEST(the_longest_greeting_is_not_cut)
 {
-    const char *word = repeated("\xF4\x8F\xBF\xBF", 64);
+    const char *word = repeated("\xF4\x8F\xBF\xBD", 64);
     const struct settings settings = {.greeting = word, .name = word};
     char expected[1024];
     const struct answer *answer =
@@ -853,7 +853,7 @@ TEST(the_longest_greeting_is_not_cut)
 
 TEST(the_largest_possible_error_fits)
 {
-    static const char *const widest[] = {"\"", "<", "\\", "\xF4\x8F\xBF\xBF"};
+    static const char *const widest[] = {"\"", "<", "\\", "\xF4\x8F\xBF\xBD"};
     static const char *const forms[] = {"/?%s", "/?%s=%%FF"};
     static const char *const details[] = {
         "There is no query parameter \"%s\", only name and format.",

@@ -241,6 +241,18 @@ TEST(a_control_character_is_a_fault_raw_or_encoded)
     check_faults(TABLE(cases));
 }
 
+TEST(a_noncharacter_is_a_fault_raw_or_encoded)
+{
+    static const struct faulty cases[] = {
+        {__LINE__, "/%EF%BF%BF", 400, "The path has a noncharacter, such as U+FFFF."},
+        {__LINE__, "/?a=\xEF\xB7\x90", 400,
+         "The query parameter \"a\" has a noncharacter, such as U+FFFF."},
+        {__LINE__, "/?%F4%8F%BF%BE", 400,
+         "The name of query parameter 1 has a noncharacter, such as U+FFFF."},
+    };
+    check_faults(TABLE(cases));
+}
+
 TEST(bytes_that_are_not_utf_8_are_a_fault_raw_or_encoded)
 {
     static const char path[] = "The path is not valid UTF-8.";
@@ -370,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_percent_sign_needs_two_hexadecimal_digits),
         cmocka_unit_test(a_nul_character_is_a_fault),
         cmocka_unit_test(a_control_character_is_a_fault_raw_or_encoded),
+        cmocka_unit_test(a_noncharacter_is_a_fault_raw_or_encoded),
         cmocka_unit_test(bytes_that_are_not_utf_8_are_a_fault_raw_or_encoded),
         cmocka_unit_test(a_faulty_name_is_told_by_its_place),
         cmocka_unit_test(a_target_of_8192_bytes_is_taken_and_one_more_is_too_long),

@@ -11,7 +11,7 @@ struct sequence {
 
 static const char *name_of(enum utf8_fault fault)
 {
-    static const char *const names[] = {"ok", "malformed", "control", "too long"};
+    static const char *const names[] = {"ok", "malformed", "control", "noncharacter", "too long"};
     return names[fault];
 }
 
@@ -43,11 +43,11 @@ TEST(the_bounds_of_each_length_are_those_of_the_rfc)
         {__LINE__, "\xED\x80\x80", UTF8_OK},
         {__LINE__, "\xED\x9F\xBF", UTF8_OK},
         {__LINE__, "\xEE\x80\x80", UTF8_OK},
-        {__LINE__, "\xEF\xBF\xBF", UTF8_OK},
+        {__LINE__, "\xEF\xBF\xBD", UTF8_OK},
         {__LINE__, "\xF0\x90\x80\x80", UTF8_OK},
-        {__LINE__, "\xF3\xBF\xBF\xBF", UTF8_OK},
+        {__LINE__, "\xF3\xBF\xBF\xBD", UTF8_OK},
         {__LINE__, "\xF4\x80\x80\x80", UTF8_OK},
-        {__LINE__, "\xF4\x8F\xBF\xBF", UTF8_OK},
+        {__LINE__, "\xF4\x8F\xBF\xBD", UTF8_OK},
     };
     check_all(TABLE(cases));
 }
@@ -168,6 +168,25 @@ TEST(control_characters_are_told_from_their_neighbours)
     check_all(TABLE(cases));
 }
 
+TEST(noncharacters_are_told_from_their_neighbours)
+{
+    static const struct sequence cases[] = {
+        {__LINE__, "\xEF\xB7\x8F", UTF8_OK},
+        {__LINE__, "\xEF\xB7\x90", UTF8_NONCHARACTER},
+        {__LINE__, "a\xEF\xB7\xAF", UTF8_NONCHARACTER},
+        {__LINE__, "\xEF\xB7\xB0", UTF8_OK},
+        {__LINE__, "\xEF\xBF\xBD", UTF8_OK},
+        {__LINE__, "\xEF\xBF\xBE", UTF8_NONCHARACTER},
+        {__LINE__, "\xEF\xBF\xBF", UTF8_NONCHARACTER},
+        {__LINE__, "\xF0\x9F\xBF\xBE", UTF8_NONCHARACTER},
+        {__LINE__, "\xF0\x9E\xBF\xBF", UTF8_OK},
+        {__LINE__, "\xF4\x8F\xBF\xBF", UTF8_NONCHARACTER},
+        {__LINE__, "\xE0\xBF\xBF", UTF8_OK},
+        {__LINE__, "\xEE\xBF\xBF", UTF8_OK},
+    };
+    check_all(TABLE(cases));
+}
+
 TEST(the_first_fault_is_the_one_that_is_told)
 {
     check(__LINE__, "\x01\xFF", SIZE_MAX, UTF8_CONTROL);
@@ -203,7 +222,7 @@ static void encode(unsigned long code_point, char encoded[5])
     encoded[continuations + 1] = '\0';
 }
 
-TEST(every_code_point_but_surrogates_and_controls_passes)
+TEST(every_code_point_but_surrogates_controls_and_noncharacters_passes)
 {
     for (unsigned long code_point = 1; code_point <= 0x1FFFFF; code_point++) {
         char encoded[5];
@@ -211,6 +230,8 @@ TEST(every_code_point_but_surrogates_and_controls_passes)
         enum utf8_fault expected = UTF8_OK;
         if (code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0))
             expected = UTF8_CONTROL;
+        if ((code_point >= 0xFDD0 && code_point < 0xFDF0) || (code_point & 0xFFFE) == 0xFFFE)
+            expected = UTF8_NONCHARACTER;
         if ((code_point >= 0xD800 && code_point < 0xE000) || code_point > 0x10FFFF)
             expected = UTF8_MALFORMED;
         const enum utf8_fault got = utf8_check(encoded, 1);
@@ -229,9 +250,10 @@ int main(void)
         cmocka_unit_test(a_continuation_byte_must_follow_and_only_follow_a_leading_byte),
         cmocka_unit_test(the_first_continuation_byte_is_bounded_for_every_leading_byte),
         cmocka_unit_test(control_characters_are_told_from_their_neighbours),
+        cmocka_unit_test(noncharacters_are_told_from_their_neighbours),
         cmocka_unit_test(the_first_fault_is_the_one_that_is_told),
         cmocka_unit_test(length_is_counted_in_code_points),
-        cmocka_unit_test(every_code_point_but_surrogates_and_controls_passes),
+        cmocka_unit_test(every_code_point_but_surrogates_controls_and_noncharacters_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

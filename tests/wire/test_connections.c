@@ -1,0 +1,374 @@
+/* How connections are kept, shared, delayed and run out. */
+#include "client.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum {
+    MANY = 500,
+    SURPLUS = 5,
+    LARGE = 100 * 1000, /* a body of a request that a worker cannot read at once */
+    SHORT_MS = 300      /* to see that nothing happens */
+};
+
+/* --- Kept or not ---------------------------------------------------------------------------- */
+
+static void an_unkept_connection_is_closed_behind_its_answer(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    for (int i = 0; i < 50; i++) {
+        struct client *client = client_open(responder);
+        expect_greeting(client, &unkept);
+        expect_closed(client);
+    }
+    expect_unharmed(responder);
+}
+
+static void a_kept_connection_answers_a_thousand_requests(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    for (int i = 0; i < 1000; i++)
+        expect_greeting(client, &kept);
+    expect_unharmed(responder);
+}
+
+static void the_request_that_does_not_keep_a_kept_connection_is_its_last(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    expect_greeting(client, &kept);
+    expect_greeting(client, &kept);
+    expect_greeting(client, &unkept);
+    expect_closed(client);
+    expect_unharmed(responder);
+}
+
+static void an_error_leaves_a_kept_connection_usable(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    client_ask(client, &(struct request){.keep = true, .target = "/nowhere"});
+    expect_answer(client, 404, NULL);
+    expect_greeting(client, &kept);
+    expect_unharmed(responder);
+}
+
+/* --- Many at once --------------------------------------------------------------------------- */
+
+static void open_many(struct responder *responder, struct client *clients[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        clients[i] = client_open(responder);
+}
+
+/* Asks on all of them, then takes the answers in whatever order they come. */
+static void expect_greetings_at_once(struct client *clients[MANY])
+{
+    struct pollfd ready[MANY];
+    for (int i = 0; i < MANY; i++) {
+        client_ask(clients[i], &kept);
+        ready[i] = (struct pollfd){.fd = clients[i]->fd, .events = POLLIN};
+    }
+    for (int left = MANY; left > 0;) {
+        if (poll(ready, MANY, DEADLINE_MS) == 0)
+            fail_msg("%d of %d clients got no answer within %d ms", left, MANY, DEADLINE_MS);
+        for (int i = 0; i < MANY; i++) {
+            if (!ready[i].revents || (client_receive(clients[i]) && !client_has_answer(clients[i])))
+                continue;
+            ready[i].fd = -1;
+            left--;
+        }
+    }
+    for (int i = 0; i < MANY; i++)
+        expect_answer(clients[i], 200, "Hello World\n");
+}
+
+static void hundreds_of_clients_at_once_are_all_answered(void **state)
+{
+    struct responder *responder = serve(state, 2);
+    struct client *clients[MANY];
+    open_many(responder, clients, MANY);
+    for (int round = 0; round < 5; round++)
+        expect_greetings_at_once(clients);
+    expect_unharmed(responder);
+}
+
+static void every_worker_takes_connections(void **state)
+{
+    struct responder *responder = serve(state, 2);
+    struct client *clients[] = {open_to(responder, 0), open_to(responder, 1)};
+    expect_greeting(clients[0], &kept);
+    expect_greeting(clients[1], &kept);
+    expect_unharmed(responder);
+}
+
+/* Both see the connection, one comes too late, since it has something else to do first. */
+static void a_worker_that_misses_a_connection_goes_on_with_its_others(void **state)
+{
+    enum { ROUNDS = 30 };
+    struct responder *responder = serve(state, 2);
+    struct client *others[] = {open_to(responder, 0), open_to(responder, 1)};
+    for (int round = 0; round < ROUNDS; round++) {
+        freeze(responder->worker[0]);
+        freeze(responder->worker[1]);
+        client_ask(others[0], &(struct request){.keep = true, .body = 60000, .record_max = 100});
+        struct client *client = client_open(responder);
+        client_ask(client, &unkept);
+        thaw(responder->worker[0]);
+        thaw(responder->worker[1]);
+        expect_answer(others[0], 200, "Hello World\n");
+        expect_answer(client, 200, "Hello World\n");
+        expect_prompt_greeting(others[0], &kept);
+        expect_prompt_greeting(others[1], &kept);
+    }
+    expect_unharmed(responder);
+}
+
+static void connections_beyond_what_a_worker_takes_wait_until_others_close(void **state)
+{
+    static struct client *clients[CONNECTIONS_MAX + SURPLUS];
+    if (!enough_descriptors())
+        skip();
+    struct responder *responder = serve(state, 1);
+    open_many(responder, clients, CONNECTIONS_MAX + SURPLUS);
+    for (int i = 0; i < CONNECTIONS_MAX; i++)
+        expect_greeting(clients[i], &kept);
+    struct client **surplus = clients + CONNECTIONS_MAX;
+    for (int i = 0; i < SURPLUS; i++)
+        client_ask(surplus[i], &kept);
+    for (int i = 0; i < SURPLUS; i++)
+        expect_silence(surplus[i], i == 0 ? SHORT_MS : 0);
+    for (int i = 0; i < SURPLUS; i++) {
+        client_close(clients[i]);
+        expect_answer(surplus[i], 200, "Hello World\n");
+    }
+    expect_unharmed(responder);
+}
+
+/* Processor time that a process has used. */
+static long cpu_ms(pid_t pid)
+{
+    char path[64];
+    long user = 0;
+    long system = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_int_equal(2, fscanf(file,
+                               "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld",
+                               &user, &system));
+    fclose(file);
+    return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+static void descriptors_that_run_short_pause_accepting_until_some_are_free(void **state)
+{
+    enum { TAKEN = DESCRIPTORS_SHORT - STARTED_DESCRIPTORS };
+    struct client *clients[TAKEN + SURPLUS];
+    ((struct responder *)*state)->descriptors_max = DESCRIPTORS_SHORT;
+    struct responder *responder = serve(state, 1);
+    open_many(responder, clients, TAKEN + SURPLUS);
+    for (int i = 0; i < TAKEN; i++)
+        expect_greeting(clients[i], &kept);
+    for (int i = TAKEN; i < TAKEN + SURPLUS; i++)
+        client_ask(clients[i], &kept);
+    const long before = cpu_ms(responder->worker[0]);
+    expect_silence(clients[TAKEN], SHORT_MS);
+    const long used = cpu_ms(responder->worker[0]) - before;
+    if (used > SHORT_MS / 3)
+        fail_msg("the worker is to pause, and used the processor for %ld of %d ms", used, SHORT_MS);
+    expect_greeting(clients[0], &kept);
+    for (int i = 0; i < SURPLUS; i++) {
+        client_close(clients[i]);
+        expect_answer(clients[TAKEN + i], 200, "Hello World\n");
+    }
+    expect_unharmed(responder);
+}
+
+/* More of them, one after the other, than a worker takes at once. */
+static void every_closed_connection_gives_its_place_back(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    for (int i = 0; i < 3 * (CONNECTIONS_MAX + SURPLUS); i++) {
+        struct client *client = client_open(responder);
+        if (i % 3 > 0)
+            expect_greeting(client, i % 3 == 1 ? &kept : &unkept);
+        client_close(client);
+    }
+    expect_unharmed(responder);
+}
+
+static void every_refused_connection_gives_its_place_back(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    for (int i = 0; i < CONNECTIONS_MAX + SURPLUS; i++) {
+        struct client *client = client_open(responder);
+        client_send(client, "no request", strlen("no request"));
+        expect_closed(client);
+        client_close(client);
+    }
+    expect_unharmed(responder);
+}
+
+/* --- Delays --------------------------------------------------------------------------------- */
+
+static void silent_connections_delay_nobody(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *silent[10];
+    open_many(responder, silent, 10);
+    expect_prompt_greeting(client_open(responder), &kept);
+    expect_greeting(silent[9], &kept);
+    expect_unharmed(responder);
+}
+
+static void a_half_sent_request_delays_nobody_and_is_answered_when_its_rest_comes(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *other = client_open(responder);
+    const struct bytes *bytes = request_bytes(&(struct request){.body = 5});
+    for (size_t half = 1; half < bytes->length; half++) {
+        struct client *client = client_open(responder);
+        client_send_until(client, bytes, half);
+        expect_prompt_greeting(other, &kept);
+        expect_silence(client, 0);
+        client_send_from(client, bytes, half);
+        expect_answer(client, 200, "Hello World\n");
+    }
+    expect_unharmed(responder);
+}
+
+static void a_half_sent_request_on_a_kept_connection_delays_nobody(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    struct client *other = client_open(responder);
+    const struct bytes *bytes = request_bytes(&kept);
+    for (size_t half = 1; half < bytes->length; half += 9) {
+        expect_greeting(client, &kept);
+        client_send_until(client, bytes, half);
+        expect_prompt_greeting(other, &kept);
+        client_send_from(client, bytes, half);
+        expect_answer(client, 200, "Hello World\n");
+    }
+    expect_unharmed(responder);
+}
+
+static struct client *ask_half_of_a_large_request(struct responder *responder, size_t *half)
+{
+    struct client *client = client_open(responder);
+    const struct bytes *bytes = request_bytes(&(struct request){.keep = true, .body = LARGE});
+    *half = bytes->length - 1000;
+    client_send_until(client, bytes, *half);
+    await_read(client);
+    return client;
+}
+
+static void a_large_request_that_pauses_is_answered_when_its_rest_comes(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    size_t half;
+    struct client *client = ask_half_of_a_large_request(responder, &half);
+    const struct bytes *bytes = request_bytes(&(struct request){.keep = true, .body = LARGE});
+    expect_silence(client, SHORT_MS);
+    client_send_from(client, bytes, half);
+    expect_answer(client, 200, "Hello World\n");
+    expect_unharmed(responder);
+}
+
+static void a_large_request_that_trickles_delays_nobody(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    size_t half;
+    struct client *client = ask_half_of_a_large_request(responder, &half);
+    struct client *other = client_open(responder);
+    for (int i = 0; i < 100; i++) {
+        client_send(client, "x", 1);
+        expect_prompt_greeting(other, &kept);
+    }
+    client_close(client);
+    expect_unharmed(responder);
+}
+
+/* They would keep their places for ever; idle connections, on which nothing is to come, may. */
+static void requests_that_stall_delay_nobody_and_are_closed(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    size_t half;
+    const struct bytes *bytes = request_bytes(&kept);
+    struct client *idle = client_open(responder);
+    struct client *small = client_open(responder);
+    expect_greeting(idle, &kept);
+    struct client *large = ask_half_of_a_large_request(responder, &half);
+    client_send_until(small, bytes, bytes->length - 1);
+    expect_prompt_greeting(client_open(responder), &kept);
+    expect_closed(large);
+    expect_closed(small);
+    expect_greeting(idle, &kept);
+    expect_unharmed(responder);
+}
+
+static bool closed_by_the_responder(const struct client *client)
+{
+    struct pollfd end = {.fd = client->fd, .events = POLLRDHUP};
+    return poll(&end, 1, 0) > 0;
+}
+
+static int bytes_there(const struct client *client)
+{
+    int count = 0;
+    assert_int_equal(0, ioctl(client->fd, FIONREAD, &count));
+    return count;
+}
+
+/* Asks without reading the answer. false when none comes. */
+static bool ask_without_reading(struct client *client)
+{
+    const int before = bytes_there(client);
+    const int64_t deadline = now_ms() + SHORT_MS;
+    client_ask(client, &kept);
+    while (bytes_there(client) == before && now_ms() < deadline)
+        wait_a_moment();
+    return bytes_there(client) > before;
+}
+
+static void a_client_that_takes_no_answers_delays_nobody_and_is_closed(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    struct client *other = client_open(responder);
+    while (!closed_by_the_responder(client))
+        if (!ask_without_reading(client))
+            expect_prompt_greeting(other, &kept);
+    expect_unharmed(responder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_wire(an_unkept_connection_is_closed_behind_its_answer),
+        cmocka_unit_test_wire(a_kept_connection_answers_a_thousand_requests),
+        cmocka_unit_test_wire(the_request_that_does_not_keep_a_kept_connection_is_its_last),
+        cmocka_unit_test_wire(an_error_leaves_a_kept_connection_usable),
+        cmocka_unit_test_wire(hundreds_of_clients_at_once_are_all_answered),
+        cmocka_unit_test_wire(every_worker_takes_connections),
+        cmocka_unit_test_wire(a_worker_that_misses_a_connection_goes_on_with_its_others),
+        cmocka_unit_test_wire(connections_beyond_what_a_worker_takes_wait_until_others_close),
+        cmocka_unit_test_wire(descriptors_that_run_short_pause_accepting_until_some_are_free),
+        cmocka_unit_test_wire(every_closed_connection_gives_its_place_back),
+        cmocka_unit_test_wire(every_refused_connection_gives_its_place_back),
+        cmocka_unit_test_wire(silent_connections_delay_nobody),
+        cmocka_unit_test_wire(
+            a_half_sent_request_delays_nobody_and_is_answered_when_its_rest_comes),
+        cmocka_unit_test_wire(a_half_sent_request_on_a_kept_connection_delays_nobody),
+        cmocka_unit_test_wire(a_large_request_that_pauses_is_answered_when_its_rest_comes),
+        cmocka_unit_test_wire(a_large_request_that_trickles_delays_nobody),
+        cmocka_unit_test_wire(requests_that_stall_delay_nobody_and_are_closed),
+        cmocka_unit_test_wire(a_client_that_takes_no_answers_delays_nobody_and_is_closed),
+    };
+    return cmocka_run_group_tests_name("connections", tests, NULL, NULL);
+}
