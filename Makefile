@@ -103,19 +103,9 @@ $(WIRE_CLIENT): tests/wire/client.c Makefile | setup-test
 
 -include $(WIRE_CLIENT:.o=.d) $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d)
 
-C_FILES := $(wildcard fcgi-app/*.[ch] fcgi-app/*/*.[ch] tests/*/*.[ch])
-SHELL_FILES := $(wildcard scripts/*) .ci/run
-
 .PHONY: lint
-lint: setup-run setup-test setup-lint build ## Check the code's form and look for mistakes without running it
-	clang-format --dry-run -Werror $(C_FILES)
-	clang-tidy --quiet $(SOURCES) -- $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c17 -DVERSION='""' -DCOMMIT='""'
-	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability \
-		--inline-suppr -Ifcgi-app fcgi-app tests
-	shellcheck $(SHELL_FILES)
-	pyflakes3 supervisor tests
-	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
-		scripts/render-nginx "$$directory" 8080 && /usr/sbin/nginx -t -q -e stderr -c "$$directory/nginx.conf"
+lint: setup-build setup-run setup-lint ## Check the code's form and look for mistakes without running it
+	@scripts/lint
 
 # --- Housekeeping ---------------------------------------------------------------------------
 

@@ -12,15 +12,14 @@ the responder reads. Exit status: 0 stopped, 1 failed, 78 wrong setting.
 
 # pylint: disable=wrong-import-position
 import signal
-import sys
 import time
 
 STARTED = time.monotonic()
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+# They wait until supervisord is ready for them: what has been made until then is cleared away.
+signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
 
-# First of all, since process 1 of a container has no default action for them.
-for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, lambda *_: sys.exit(0))
-
+import contextlib
 import fcntl
 import importlib
 import json
@@ -28,7 +27,11 @@ import os
 import pwd
 import re
 import resource
+import select
+import shlex
+import shutil
 import socket
+import sys
 import types
 
 
@@ -52,7 +55,8 @@ sys.modules["pkg_resources"] = types.SimpleNamespace(EntryPoint=EntryPoint)
 try:
     from supervisor import events
     from supervisor.options import ServerOptions
-    from supervisor.states import SupervisorStates
+    from supervisor.poller import PollPoller
+    from supervisor.states import ProcessStates, SupervisorStates
     from supervisor.supervisord import Supervisor, asyncore
 except ImportError as missing:
     sys.exit(f"start: {missing}. Install supervisor, or use make run, which does.")
@@ -61,16 +65,43 @@ APP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SERVICE_USER = "www-data"  # whom root becomes; every Debian has it
 EX_CONFIG = 78  # sysexits.h
 
+for fd in range(3):  # one that is closed would be given to something else, that then gets messages
+    try:
+        os.fstat(fd)
+    except OSError:
+        os.open(os.devnull, os.O_RDWR)
 
-def fail(message, status=1):
-    sys.stderr.write(f"start: {message}\n")
-    sys.exit(status)
+# --- Messages ---------------------------------------------------------------------------------
+
+STDERR = select.poll()
+STDERR.register(2, select.POLLOUT)
+
+
+def say(lines):
+    """Writes whole lines to stderr. Those that nobody takes within 100 ms are dropped: a reader
+    that is gone or asleep must not stop the service. A pipe that is ready takes PIPE_BUF bytes."""
+    for line in lines.splitlines(keepends=True):
+        for start in range(0, len(line), select.PIPE_BUF):
+            if not STDERR.poll(100):
+                return
+            with contextlib.suppress(OSError):
+                os.write(2, line[start : start + select.PIPE_BUF])
 
 
 def log(severity, message):
-    """Writes one line in the form that Cloud Logging reads, in one write."""
-    line = json.dumps({"severity": severity, "message": message}, ensure_ascii=False)
-    os.write(2, line.encode(errors="replace") + b"\n")
+    """One line in the form that Cloud Logging reads."""
+    say(json.dumps({"severity": severity, "message": message}).encode() + b"\n")
+
+
+def fail(message, status=1):
+    say(f"start: {message}\n".encode(errors="backslashreplace"))
+    sys.exit(status)
+
+
+def refuse(name, value, allowed):
+    """Ends on account of a setting. What is not printable would make more than one line of it."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)
+    fail(f'{name}="{shown}": must be {allowed}', EX_CONFIG)
 
 
 # --- Settings ---------------------------------------------------------------------------------
@@ -80,7 +111,7 @@ def read_port():
     """The port to listen on. Those below 1024 are for root, who does not serve."""
     value = os.environ.get("PORT", "8080")
     if not re.fullmatch(r"[0-9]{4,5}", value) or not 1024 <= int(value) <= 65535:
-        fail(f'PORT must be a number from 1024 to 65535, not "{value}"', EX_CONFIG)
+        refuse("PORT", value, "a number from 1024 to 65535")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as nginx does
         try:
@@ -95,21 +126,15 @@ def read_run_dir(port):
     none that nginx's or supervisord's configuration would have to quote."""
     value = os.environ.get("RUN_DIR", f"/tmp/hello-fcgi-{port}")
     if not re.fullmatch(r"/[A-Za-z0-9._/+@-]{1,80}", value):
-        fail(
-            f'RUN_DIR must be an absolute path of at most 80 letters, digits and ._/+@-, not "{value}"',
-            EX_CONFIG,
-        )
+        refuse("RUN_DIR", value, "an absolute path of at most 80 letters, digits and ._/+@-")
     return value
 
 
 def read_file(*names):
     """What the first of the files holds that exists, "" where none does."""
     for name in names:
-        try:
-            with open(name, encoding="utf-8") as file:
-                return file.read()
-        except OSError:
-            pass
+        with contextlib.suppress(OSError), open(name, encoding="utf-8") as file:
+            return file.read()
     return ""
 
 
@@ -137,7 +162,11 @@ def read_program(path):
 
 def check_responder(responder):
     """Has the responder check its settings, so that a wrong one is said once and at once."""
-    status = os.spawnv(os.P_WAIT, responder, [responder, "--check"])
+    try:
+        pid = os.posix_spawn(responder, [responder, "--check"], os.environ)
+    except OSError as error:
+        fail(f"RESPONDER={responder} cannot be run: {error.strerror}")
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status != 0:
         sys.exit(status)
 
@@ -151,111 +180,167 @@ def raise_descriptor_limit():
 
 # --- The run directory ------------------------------------------------------------------------
 
-# What is copied there, so that whoever serves can read it, and what appears there while it runs.
+# What is copied there, so that whoever serves can read it.
 SOURCES = {
     "nginx.conf": "nginx/nginx.conf.template",
     "errors.conf": "nginx/errors.conf",
     "fastcgi_params": "nginx/fastcgi_params",
     "supervisord.conf": "supervisor/supervisord.conf",
 }
-MADE_LATER = (
-    *("lock", "responder", "responder.sock", "nginx.pid"),
-    *("supervisord.pid", "supervisor.sock"),
-)
+# What appears there while it runs. supervisord gives its socket that name when it is ready.
+MADE_LATER = r"responder|responder\.sock|(nginx|supervisord)\.pid|supervisor\.sock(\.\d+)?|temp"
 
 
-def make_run_dir(path):
-    """Makes the directory unless it is there. Returns whether it did."""
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        fail(f"RUN_DIR={path} cannot be made: {error.strerror}")
-    return True
+class RunDirectory:
+    """The only directory that is written to."""
 
-
-def drop_root(path, made):
-    """Root hands the run directory over, unless it holds somebody's files, and is root no more."""
-    user = pwd.getpwnam(SERVICE_USER)
-    if made or not os.listdir(path):
-        os.chown(path, user.pw_uid, user.pw_gid)
-    os.setgroups([])
-    os.setgid(user.pw_gid)
-    os.setuid(user.pw_uid)
-
-
-def take_run_dir(path):
-    """Makes sure that the directory is this user's and this run's alone, and empty of old files.
-    The descriptor that it returns holds the lock."""
-    if os.lstat(path).st_uid != os.geteuid() or not os.access(path, os.W_OK | os.X_OK):
-        fail(f"RUN_DIR={path} must be a writable directory of user {os.geteuid()}, who serves")
-    lock = os.open(f"{path}/lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        fail(f"RUN_DIR={path} is in use by another run. Choose another: RUN_DIR=/some/dir")
-    return lock
-
-
-def clear_run_dir(path, made):
-    """Leaves nothing behind but what others have put there."""
-    for name in (*SOURCES, *MADE_LATER):
+    def __init__(self, path):
+        """Opens the directory, which it makes unless it is there, and locks it. Nothing is changed
+        by name before it is known what the name stands for."""
+        self.path, self.remover = path, None
         try:
-            os.unlink(f"{path}/{name}")
-        except FileNotFoundError:
-            pass
-    for directory in (f"{path}/temp", path) if made else (f"{path}/temp",):
+            os.mkdir(path, 0o700)
+            self.made = True
+        except FileExistsError:
+            self.made = False
+        except OSError as error:
+            fail(f"RUN_DIR={path} cannot be made: {error.strerror}")
         try:
-            os.rmdir(directory)
-        except OSError:
-            pass
+            self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fail(f"RUN_DIR={path} is in use by another run. Choose another: RUN_DIR=/some/dir")
+        except OSError as error:
+            fail(f"RUN_DIR={path} cannot be used as a directory: {error.strerror}")
 
+    def names(self):
+        """What this run or an earlier one has put there."""
+        return [
+            name
+            for name in os.listdir(self.fd)
+            if name in SOURCES or re.fullmatch(MADE_LATER, name)
+        ]
 
-def write_run_dir(path, sources, port):
-    os.makedirs(f"{path}/temp", 0o700, exist_ok=True)
-    for name, text in sources.items():
-        with open(f"{path}/{name}", "w", encoding="utf-8") as file:
-            file.write(text.replace("@PORT@", port).replace("@RUN_DIR@", path))
+    def drop_root(self):
+        """Root hands the directory over, unless it holds somebody's files, and is root no more."""
+        try:
+            user = pwd.getpwnam(SERVICE_USER)
+        except KeyError:
+            fail(f"root does not serve, and there is no user {SERVICE_USER} for it to become")
+        if not os.listdir(self.fd):
+            os.fchown(self.fd, user.pw_uid, user.pw_gid)
+        if self.made and not os.stat(os.path.dirname(self.path)).st_mode & 0o002:
+            self.remover = start_remover(self.path)
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
 
+    def take(self):
+        """Makes sure that the directory is this user's, and empty."""
+        foreign = set(os.listdir(self.fd)) - set(self.names())
+        if foreign or os.fstat(self.fd).st_uid != os.geteuid():
+            user = pwd.getpwuid(os.geteuid()).pw_name
+            fail(f"RUN_DIR={self.path} must be a writable directory of {user}'s, and empty")
+        try:
+            os.fchmod(self.fd, 0o700)
+            self.clear()
+        except OSError as error:
+            fail(f"RUN_DIR={self.path} cannot be written to: {error.strerror}")
 
-def usable_responder(path, program, run_dir):
-    """A program that this user may run: itself, or, when it lies below a directory that is closed
-    to this user, as root's home is, a copy of what root has read."""
-    if not os.access(path, os.X_OK):
-        path = f"{run_dir}/responder"
-        with open(path, "wb") as file:
+    def write(self, sources, port):
+        os.mkdir(f"{self.path}/temp", 0o700)
+        for name, text in sources.items():
+            with open(f"{self.path}/{name}", "x", encoding="utf-8") as file:
+                file.write(text.replace("@PORT@", port).replace("@RUN_DIR@", self.path))
+
+    def usable_responder(self, path, program):
+        """A program that this user may run: itself, or, when it lies below a directory that is
+        closed to this user, as root's home is, a copy of what root has read."""
+        if os.access(path, os.X_OK):
+            return path
+        copy = f"{self.path}/responder"
+        with open(copy, "xb") as file:
             file.write(program)
-        os.chmod(path, 0o700)
-    return path
+        os.chmod(copy, 0o700)
+        return copy
+
+    def clear(self):
+        for name in self.names():
+            try:
+                os.unlink(name, dir_fd=self.fd)
+            except IsADirectoryError:
+                shutil.rmtree(f"{self.path}/{name}")
+
+    def leave(self):
+        self.clear()
+        if self.made:
+            with contextlib.suppress(OSError):  # others' files are there, or it is the remover's
+                os.rmdir(self.path)
+        os.close(self.fd)
+        if self.remover:
+            self.remover()
+
+
+def start_remover(path):
+    """Forks a process that stays root, for a directory that nobody else may remove, and that does
+    so when this one ends or calls the function that is returned."""
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write_end)
+        os.read(read_end, 1)
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+        os._exit(0)
+    os.close(read_end)
+
+    def remove():
+        os.close(write_end)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+    return remove
 
 
 # --- supervisord ------------------------------------------------------------------------------
 
 
-class Wakeup:
-    """What supervisord's loop takes for a socket: readable as soon as a signal has come or wake()
-    was called, so that the loop does not wait for the rest of its second."""
+class Poller(PollPoller):
+    """What supervisord's loop waits with, for at most a second: here no longer than there is
+    nothing to do. A signal ends the wait."""
 
-    def __init__(self, on_alarm):
-        self.on_alarm = on_alarm
+    def initialize(self):
+        super().initialize()
+        self.is_busy = lambda: True
         self.read_end, self.write_end = os.pipe()
         os.set_blocking(self.write_end, False)
         signal.set_wakeup_fd(self.write_end, warn_on_full_buffer=False)
+        self.register_readable(self.read_end)
 
-    def readable(self):
-        return True
+    def poll(self, timeout):
+        readable, writable = super().poll(0.01 if self.is_busy() else timeout)
+        if self.read_end in readable:
+            os.read(self.read_end, 1)  # one signal's number: supervisord handles one a turn
+        return readable, writable
 
-    def writable(self):
-        return False
 
-    def handle_read_event(self):
-        # One byte, which is one signal's number: supervisord handles one a turn.
-        if os.read(self.read_end, 1)[0] == signal.SIGALRM:
-            self.on_alarm()
+class Options(ServerOptions):
+    """supervisord's way to the system."""
 
-    def wake(self):
-        os.write(self.write_end, b"\0")
+    def __init__(self):
+        super().__init__()
+        self.poller = Poller(self)
+
+    def fork(self):
+        """A stop must not get lost in a child that is not yet the program, but has this process's
+        signal handlers: there it waits for their removal."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        pid = os.fork()
+        if pid == 0:
+            for number in STOPS:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        return pid
 
 
 class Service(Supervisor):
@@ -264,12 +349,13 @@ class Service(Supervisor):
     def __init__(self, options, port):
         super().__init__(options)
         self.port = port
+        self.serves = False
         self.failed = False
-        self.lines = {}  # the unfinished last line of each program's output
+        self.unfinished = {}  # the last line of each program's output
+        self.orphans = []  # process groups whose first process has died
 
     def runforever(self):
-        self.wakeup = Wakeup(on_alarm=self.try_answer)
-        self.options.get_socket_map()[self.wakeup.read_end] = self.wakeup
+        self.options.poller.is_busy = self.is_busy
         events.subscribe(events.ProcessLogEvent, self.pass_on)
         events.subscribe(events.ProcessStateEvent, self.report)
         self.sockets = [  # held, so that connections wait in it while the responder restarts
@@ -277,67 +363,78 @@ class Service(Supervisor):
             for group in self.process_groups.values()
             if hasattr(group, "socket_manager")
         ]
-        self.watch_for_answer()
-        for group in sorted(self.process_groups.values()):
-            group.transition()  # starts the programs
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         super().runforever()
+
+    def is_busy(self):
+        """Whether something is to be done that no signal will tell."""
+        restless = {ProcessStates.STARTING, ProcessStates.EXITED, ProcessStates.BACKOFF}
+        groups = self.process_groups.values()
+        states = {process.state for group in groups for process in group.processes.values()}
+        return not self.serves or restless & states
+
+    def tick(self, now=None):
+        """What supervisord calls in every turn of its loop."""
+        super().tick(now)
+        if not self.serves:
+            self.try_answer()
+        self.orphans = [group for group in self.orphans if signal_group(group, 0)]
 
     def pass_on(self, event):
         """A program's output, in whole lines, so that those of different programs never mix."""
-        data = self.lines.get(event.process, b"") + event.data
-        whole, newline, rest = data.rpartition(b"\n")
-        self.lines[event.process] = rest
-        os.write(2, whole + newline)
+        name = event.process.config.name
+        whole, newline, rest = (self.unfinished.get(name, b"") + event.data).rpartition(b"\n")
+        self.unfinished[name] = rest
+        say(whole + newline)
 
     def report(self, event):
-        name = event.process.config.name
-        if isinstance(event, events.ProcessStateFatalEvent):
-            log("CRITICAL", f"{name} failed for good: {event.process.spawnerr}; stopping")
+        process, name = event.process, event.process.config.name
+        if isinstance(event, events.ProcessStateFatalEvent) and self.options.mood > 0:
+            log("CRITICAL", f"{name} failed for good: {process.spawnerr}; stopping")
             self.failed = True
             self.options.mood = SupervisorStates.SHUTDOWN
         elif isinstance(event, (events.ProcessStateExitedEvent, events.ProcessStateBackoffEvent)):
             log("ERROR", f"{name} exited by itself and is started again")
-            self.end_group(event.process.pid)
-            self.wakeup.wake()  # to start it in the next turn
-
-    def end_group(self, pid):
-        """Stops what a program has left behind: nginx's workers survive their master, and keep its
-        port. They finish what they are doing."""
-        try:
-            if pid:
-                os.killpg(pid, signal.SIGQUIT)
-        except ProcessLookupError:
-            pass
-
-    def watch_for_answer(self):
-        """Asks the service every 10 ms whether it is ready, until it is."""
-        signal.signal(signal.SIGALRM, lambda *_: None)  # Wakeup sees it
-        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+            # What nginx has started survives it and keeps its port: it finishes what it is doing.
+            if process.pid and signal_group(process.pid, process.config.stopsignal):
+                self.orphans.append(process.pid)
 
     def try_answer(self):
+        """Asks the service whether it is ready."""
         try:
             with socket.create_connection(("127.0.0.1", int(self.port)), timeout=0.5) as client:
                 client.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
-                if b" 200 " not in client.recv(64):
-                    return
+                self.serves = b" 200 " in client.recv(64)
         except OSError:
             return
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        milliseconds = (time.monotonic() - STARTED) * 1000
-        log("INFO", f"serving on http://localhost:{self.port} after {milliseconds:.0f} ms")
+        if self.serves:
+            milliseconds = (time.monotonic() - STARTED) * 1000
+            log("INFO", f"serving on http://localhost:{self.port} after {milliseconds:.0f} ms")
+
+    def end(self):
+        self.sockets.clear()
+        for group in self.orphans:
+            signal_group(group, signal.SIGKILL)
+
+
+def signal_group(group, number):
+    """Returns whether there is such a process group."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def supervise(run_dir, port):
     """Runs supervisord until it is told to stop. Returns the exit status."""
-    options = ServerOptions()
+    options = Options()
     options.realize(["-c", f"{run_dir}/supervisord.conf"])
     options.first, options.test = True, False
     service = Service(options, port)
-    try:
+    with contextlib.suppress(asyncore.ExitNow):
         service.main()
-    except asyncore.ExitNow:
-        pass
-    service.sockets.clear()
+    service.end()
     return int(service.failed)
 
 
@@ -363,29 +460,29 @@ def take_terminal():
 
 def main():
     port = read_port()
-    run_dir = read_run_dir(port)
+    path = read_run_dir(port)
     responder = os.environ.get("RESPONDER", f"{APP}/responder")
     sources = {name: read_file(f"{APP}/{source}") for name, source in SOURCES.items()}
     program = read_program(responder)
-    made = make_run_dir(run_dir)
+    run_dir = RunDirectory(path)
     if os.geteuid() == 0:
-        drop_root(run_dir, made)
-    lock = take_run_dir(run_dir)
+        run_dir.drop_root()
+    run_dir.take()
     group = take_terminal()
     try:
-        write_run_dir(run_dir, sources, port)
-        responder = usable_responder(responder, program, run_dir)
+        run_dir.write(sources, port)
+        responder = run_dir.usable_responder(responder, program)
         check_responder(responder)
         cpus = usable_cpus()
-        os.environ.update(RESPONDER=responder, NGINX_WORKERS=str(cpus))
-        os.environ.setdefault("WORKERS", str(max(2, cpus)))
+        os.environ.update(RESPONDER=shlex.quote(responder), NGINX_WORKERS=str(cpus))
+        os.environ.setdefault("WORKERS", str(max(2, min(cpus, 64))))
         raise_descriptor_limit()
-        return supervise(run_dir, port)
+        return supervise(path, port)
     finally:
-        clear_run_dir(run_dir, made)
-        os.close(lock)
+        run_dir.leave()
         if group is not None:
-            os.tcsetpgrp(0, group)
+            with contextlib.suppress(OSError):  # the terminal is gone, or make is
+                os.tcsetpgrp(0, group)
 
 
 sys.exit(main())

@@ -1,0 +1,98 @@
+"""End-to-end tests: the real nginx, supervisord and responder, seen from outside.
+
+    make build && /usr/bin/python3 -m pytest -n 4 tests/e2e      (make test does this too)
+
+Environment:
+    TARGET     what is tested: native (default), processes of this machine started as `make run`
+               and the container start them, or container, the image. A test marked native needs
+               the former, one marked root needs root.
+    RESPONDER  native: the program (build/responder); a sanitizer build is tested by naming it
+    MAKE_ARGS  native: what `make run` gets where it is tested, such as SANITIZE=1
+    IMAGE, CONTAINER_ENGINE  container: the image (hello-fcgi), and podman or docker
+"""
+
+import os
+import shutil
+
+import pytest
+from service import Container, Native, make_directory
+
+TARGET = os.environ.get("TARGET", "native")
+KINDS = {"native": Native, "container": Container}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "native: tests processes of this machine, not a container")
+    config.addinivalue_line("markers", "root: needs root, to become other users")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("native") and TARGET != "native":
+        pytest.skip("tests what the container does not have")
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+
+
+def launcher():
+    """Gives a function that starts services of the target's kind, or of another one. In the end
+    those that still run must stop cleanly, and all are ended whatever happened."""
+    services = []
+
+    def launch(*arguments, kind=KINDS[TARGET], **options):
+        services.append(kind(*arguments, **{"LOG_LEVEL": "warning", **options}))
+        return services[-1]
+
+    try:
+        yield launch
+        for service in services:
+            if service.process.poll() is None:
+                assert service.stop() == 0, f"it stopped with an error:\n{service.log()}"
+            assert not service.leftovers(), f"left: {service.leftovers()}; said:\n{service.log()}"
+            service.check_log()
+    finally:
+        for service in services:
+            service.end()
+
+
+@pytest.fixture
+def directory():
+    """An empty directory with a short path, in which everybody may make files."""
+    path = make_directory()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def launch(directory):  # which is there until all that may use it has ended
+    """A function that starts a service of the test's own. LOG_LEVEL is warning unless the test
+    says something else, so that it has nothing to say but what the test provokes."""
+    yield from launcher()
+
+
+@pytest.fixture
+def start(launch):
+    """The same, and it waits until the service answers."""
+    return lambda *arguments, **options: launch(*arguments, **options).wait_ready()
+
+
+@pytest.fixture(scope="session")
+def shared_launch():
+    yield from launcher()
+
+
+@pytest.fixture(scope="session")
+def shared_service(shared_launch):
+    return shared_launch().wait_ready()
+
+
+@pytest.fixture
+def service(shared_service):
+    """The service that is shared by the tests that only send requests."""
+    yield shared_service
+    shared_service.check_log()
+
+
+@pytest.fixture
+def port(service):
+    """Where the shared service listens."""
+    return service.port

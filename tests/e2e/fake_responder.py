@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+"""A FastCGI program to put in the responder's place: it answers with the parameters that it got,
+in JSON, or on some paths as a responder should never answer."""
+
+import itertools
+import json
+import socket
+import struct
+import sys
+import threading
+
+BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
+WRONG = {
+    "/nothing": b"",
+    "/rubbish": b"this is no header\r\n\r\n",
+    "/half": b"Content-Type: text/plain\r\nContent-Length: 100\r\n\r\nhalf",
+}
+
+
+def record(kind, content):
+    return struct.pack("!BBHHBB", 1, kind, 1, len(content), 0, 0) + content
+
+
+def read_request(stream):
+    """The contents of the two streams of a request: parameters and body."""
+    contents = {BEGIN_REQUEST: b"", PARAMS: b"", STDIN: b""}
+    while True:
+        _, kind, _, length, padding, _ = struct.unpack("!BBHHBB", stream.read(8))
+        contents[kind] += stream.read(length)
+        stream.read(padding)
+        if kind == STDIN and length == 0:
+            return contents[PARAMS], contents[STDIN]
+
+
+def decode(params):
+    pairs, at = {}, 0
+
+    def length():
+        nonlocal at
+        size = 1 if params[at] < 128 else 4
+        at += size
+        return int.from_bytes(params[at - size : at], "big") & 0x7FFFFFFF
+
+    while at < len(params):
+        name_length, value_length = length(), length()
+        name, value = params[at : at + name_length], params[at + name_length :][:value_length]
+        pairs[name.decode()] = value.decode("latin-1")
+        at += name_length + value_length
+    return pairs
+
+
+def answer(params, body, number):
+    told = {**decode(params), "body": body.decode("latin-1"), "connection": number}
+    text = json.dumps(told).encode()
+    fields = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text)
+    return WRONG.get(told["REQUEST_URI"], fields + text)
+
+
+def serve(connection, number):
+    """Answers one request after the other, as nginx wants it, until nginx closes."""
+    with connection, connection.makefile("rb") as stream:
+        while stream.peek(1):
+            output = answer(*read_request(stream), number)
+            end = record(STDOUT, b"") + record(END_REQUEST, bytes(8))
+            connection.sendall((record(STDOUT, output) if output else b"") + end)
+
+
+def main():
+    listener = socket.socket(fileno=0)
+    for number in itertools.count():
+        connection, _ = listener.accept()
+        threading.Thread(target=serve, args=(connection, number), daemon=True).start()
+
+
+if "--check" not in sys.argv:
+    main()

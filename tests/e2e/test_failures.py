@@ -1,0 +1,256 @@
+"""What clients notice when a process is killed, a program cannot run, or the service stops while
+it is busy."""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+from client import Connection, Load, ask, request
+from service import copy_checkout, listens, wait_until
+
+NGINX_LINE = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+: .*"
+REPLACED = r'^{"severity":"WARNING","message":"worker \d+ was killed by signal 9 and is replaced"}$'
+RESTARTED = r'^{"severity": "ERROR", "message": "(nginx|responder) exited .* is started again"}$'
+
+
+def check_answers_within_2_s(service, killed):
+    """Waits until a program that was killed is replaced, and until the service answers."""
+
+    def is_replaced():
+        with contextlib.suppress(AssertionError, OSError):  # while there is none
+            new, _ = service.named(killed.name)
+            return new.pid != killed.pid and ask(service.port, "/ready").status == 200
+
+    wait_until(is_replaced, 2, lambda: f"it answers again:\n{service.log()}")
+
+
+def wait_for_answers(load, number):
+    """Waits until so many more requests are answered."""
+    goal = load.answered + number
+    wait_until(lambda: load.answered >= goal, 10, lambda: f"{goal} answers, but {load}")
+
+
+# --- Killed processes -----------------------------------------------------------------------
+
+
+def test_killed_workers_lose_no_request(start):
+    service = start()
+    with Load(service.port, 16) as load:
+        wait_for_answers(load, 100)
+        for number in range(30):
+            workers = service.named("responder")[1]
+            workers[number % len(workers)].kill()
+            time.sleep(0.1)
+        wait_for_answers(load, 100)
+    service.expect(REPLACED, 30)
+    service.expect(f"^{NGINX_LINE}", 0)  # of the connections that broke
+    assert not load.failures and not load.refused and not load.unanswered, str(load)
+
+
+def test_workers_killed_all_at_once_lose_a_few_requests_at_most(start):
+    service = start(WORKERS="4")
+    killed = 0
+    with Load(service.port, 16) as load:
+        for _ in range(3):
+            time.sleep(0.3)  # a worker that dies within 100 ms counts as one that cannot start
+            for worker in service.named("responder")[1]:
+                worker.kill()
+                killed += 1
+        wait_for_answers(load, 100)
+    service.expect(REPLACED, killed)
+    service.expect(f"^{NGINX_LINE}", 0)
+    assert not load.refused and not load.unanswered, str(load)
+    assert len(load.failures) <= 3 * 16, str(load)  # both tries of a request may meet a killed one
+
+
+def test_a_killed_responder_is_back_within_2_s(start):
+    service = start()
+    with Load(service.port, 16) as load:
+        wait_for_answers(load, 100)
+        parent, workers = service.named("responder")
+        parent.kill()
+        check_answers_within_2_s(service, parent)
+        wait_for_answers(load, 100)
+        assert all(worker.has_ended() for worker in workers), f"old workers: {workers}"
+    service.expect(RESTARTED)
+    service.expect(f"^{NGINX_LINE}", 0)
+    assert not load.refused and len(load.failures) + load.unanswered <= 16, str(load)
+
+
+def test_a_killed_nginx_is_back_within_2_s_and_its_workers_go(start):
+    service = start()
+    master, workers = service.named("nginx")
+    with Load(service.port, 16) as load:
+        wait_for_answers(load, 100)
+        master.kill()
+        check_answers_within_2_s(service, master)
+        wait_for_answers(load, 100)
+    wait_until(
+        lambda: all(worker.has_ended() for worker in workers),
+        4,
+        lambda: f"{workers} end, but there are {service.processes()}",
+    )
+    service.expect(RESTARTED)
+    service.expect(f"^{NGINX_LINE}", 0)
+    assert not load.failures, str(load)
+
+
+def test_killed_nginx_workers_are_replaced(start):
+    service = start()
+    workers = service.named("nginx")[1]
+    for worker in workers:
+        worker.kill()
+    wait_until(
+        lambda: all(worker.has_ended() for worker in workers)
+        and len(service.named("nginx")[1]) == len(workers),
+        2,
+        lambda: f"{workers} are replaced, but there are {service.processes()}",
+    )
+    assert ask(service.port).text == "Hello World\n"
+    service.expect("exited on signal 9$", len(workers))
+
+
+def test_a_stop_before_a_killed_program_is_back_is_no_failure(start):
+    """One that is killed within its first second is started again a second later."""
+    service = start()
+    service.named("nginx")[0].kill()
+    service.wait_for_line("is started again", 2)
+    service.expect(RESTARTED)
+    service.send_signal(signal.SIGTERM)
+    service.check_stops()
+
+
+# --- Programs that cannot run ---------------------------------------------------------------
+
+
+def check_gives_up(service, program):
+    """Waits for the end of a service one of whose programs cannot run."""
+    message = f"{program} failed for good: "
+    service.wait_for_line(message, 15)
+    said = time.monotonic()
+    assert service.wait(5) == 1, f"it said:\n{service.log()}"
+    assert time.monotonic() - said < 3, "it took too long to end"
+    line = rf'^{{"severity": "CRITICAL", "message": "{message}.*; stopping"}}$'
+    critical = [line for line in service.lines() if "CRITICAL" in line]
+    assert len(critical) == 1 and re.fullmatch(line[1:-1], critical[0]), service.log()
+    service.expect(line)
+    service.expect(RESTARTED)
+
+
+@pytest.mark.native
+def test_a_responder_that_cannot_run_ends_it_all(launch, directory):
+    program = f"{directory}/responder"
+    with open(program, "w", encoding="utf-8") as file:
+        file.write('#!/bin/sh\n[ "${1:-}" = --check ] || { echo "cannot" >&2; exit 1; }\n')
+    os.chmod(program, 0o755)
+    service = launch(responder=program)
+    service.expect("^cannot$", 3)  # with its own words
+    check_gives_up(service, "responder")
+
+
+@pytest.mark.native
+def test_an_nginx_that_cannot_run_ends_it_all(launch, directory):
+    checkout = copy_checkout(f"{directory}/checkout")
+    with open(f"{checkout}/nginx/nginx.conf.template", "a", encoding="utf-8") as file:
+        file.write("nonsense on;\n")
+    service = launch(checkout=checkout)
+    service.expect('unknown directive "nonsense"', 3)
+    check_gives_up(service, "nginx")
+
+
+def test_workers_that_keep_dying_end_it_all(start):
+    """The responder gives up when they do so as soon as they are started."""
+    # the process in which a sanitizer looks for leaks would be taken for a worker
+    service = start(ASAN_OPTIONS="detect_leaks=0")
+
+    def kill_all_workers():
+        with contextlib.suppress(AssertionError):  # while there is no responder
+            for worker in service.named("responder")[1]:
+                worker.kill()
+        return service.process.poll() is not None
+
+    wait_until(kill_all_workers, 15, lambda: f"it gives up:\n{service.log()}")
+    service.expect('^{"severity":"ERROR","message":"6 workers in a row died .*; giving up"}$')
+    service.expect(REPLACED, 0)
+    service.expect(f"^{NGINX_LINE}", 0)
+    check_gives_up(service, "responder")
+
+
+# --- What is said ---------------------------------------------------------------------------
+
+
+def test_every_line_is_whole(start):
+    """The lines of responder, nginx and start.py do not mix, also when they have much to say."""
+    service = start(LOG_LEVEL="debug", WORKERS="4")
+    too_large = request("/", "POST", Content_Length="20000", Connection="close")
+    targets = ["/?name=" + name * 60 for name in ("x", "%F0%9F%98%80", "%FF", '"', "%22%5C")]
+
+    def send(number):
+        with Connection(service.port) as connection:
+            connection.send(request(targets[number % len(targets)]))
+            connection.answer()
+            connection.send(too_large)
+            connection.answer()
+
+    count = 400
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        results = [pool.submit(send, number) for number in range(count)]
+        for worker in service.named("responder")[1][:2]:
+            worker.kill()
+        for result in results:
+            result.result()
+    service.stop()
+    service.expect("", 0)
+    lines = [line for line in service.lines() if not re.fullmatch(NGINX_LINE, line)]
+    messages = [json.loads(line) for line in lines]  # fails where one is not whole
+    assert all(set(message) == {"severity", "message"} for message in messages)
+    assert sum(" too large body" in line for line in service.lines()) == count
+    assert sum(message["message"].startswith("GET /?name=") for message in messages) >= count - 32
+
+
+# --- Many clients ---------------------------------------------------------------------------
+
+
+def test_a_thousand_clients_at_once_are_all_answered(service):
+    connections = [Connection(service.port) for _ in range(1000)]
+    for connection in connections:
+        connection.send(request("/"))
+    for connection in connections:
+        with connection:
+            answer = connection.answer()
+            assert (answer.status, answer.text) == (200, "Hello World\n"), str(answer)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_under_load_answers_what_it_has_begun_to_answer(start, number):
+    service = start()
+    with Load(service.port, 32) as load:
+        wait_for_answers(load, 200)
+        service.send_signal(number)
+        started = time.monotonic()
+        status = service.wait(10)
+        seconds = time.monotonic() - started
+    assert status == 0 and seconds < 8, f"status {status} after {seconds} s:\n{service.log()}"
+    assert not load.failures, str(load)
+
+
+def test_a_stop_answers_the_requests_that_it_has_taken(start):
+    """Those of which nginx has read a part when the signal comes."""
+    service = start()
+    connections = [Connection(service.port) for _ in range(8)]
+    for connection in connections:
+        connection.send(request("/?name=Ada")[:-2])
+    assert ask(service.port, "/ready").status == 200
+    service.send_signal(signal.SIGTERM)
+    wait_until(lambda: not listens(service.port), 2, "it takes no more connections")
+    for connection in connections:
+        with connection:
+            connection.send(b"\r\n")
+            answer = connection.answer()
+            assert (answer.status, answer.text) == (200, "Hello Ada\n"), str(answer)
+    assert service.wait(8) == 0
