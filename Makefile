@@ -103,6 +103,11 @@ $(WIRE_CLIENT): tests/wire/client.c Makefile | setup-test
 
 -include $(WIRE_CLIENT:.o=.d) $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d)
 
+# TERRAFORM: the program, or one that stands in for Google Cloud (tests/terraform/conftest.py).
+.PHONY: test-terraform
+test-terraform: setup-test ## Check terraform/ and try it out without Google Cloud (TERRAFORM=...)
+	@/usr/bin/python3 -B -m pytest -n 2 --dist loadfile tests/terraform
+
 .PHONY: lint
 lint: setup-build setup-run setup-lint ## Check the code's form and look for mistakes without running it
 	@scripts/lint

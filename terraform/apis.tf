@@ -1,4 +1,5 @@
-# They stay enabled when this is destroyed: something else in the project may use them by then.
+# They stay enabled when this is destroyed: something else in the project may use them by then. What
+# Terraform needs before it can enable anything is enabled by hand (docs/deploy.md, step 1).
 resource "google_project_service" "api" {
   for_each = toset(concat(
     [
@@ -11,9 +12,10 @@ resource "google_project_service" "api" {
       "secretmanager.googleapis.com", # the connection's token
     ],
     var.public ? [] : ["iamcredentials.googleapis.com"], # identity tokens
-    var.provenance ? ["containeranalysis.googleapis.com", "pubsub.googleapis.com"] : [],
+    # Binary Authorization long before it is switched on: what it will ask, the attestor, is made by
+    # the first build that finds it enabled.
+    var.provenance ? ["binaryauthorization.googleapis.com", "containeranalysis.googleapis.com", "pubsub.googleapis.com"] : [],
     var.scan_images ? ["containerscanning.googleapis.com"] : [],
-    var.binary_authorization == "off" ? [] : ["binaryauthorization.googleapis.com"],
     local.load_balancer ? ["certificatemanager.googleapis.com", "compute.googleapis.com"] : [],
     local.managed_zone ? ["dns.googleapis.com"] : [],
     var.budget == null ? [] : ["billingbudgets.googleapis.com"],

@@ -16,7 +16,7 @@ resource "google_cloud_run_v2_service" "app" {
   invoker_iam_disabled = var.public # works where the organisation forbids allUsers, and names nobody
 
   # A token for a private service names who it is for: callers know the domain only.
-  custom_audiences = !var.public && local.load_balancer ? ["https://${var.domain.name}"] : null
+  custom_audiences = !var.public && var.domain != null ? ["https://${var.domain.name}"] : null
 
   # Here and not in the template: a minimum there would keep every tagged revision warm.
   scaling {

@@ -185,8 +185,8 @@ variable "binary_authorization" {
     error_message = "binary_authorization has to be off, dry_run or enforced."
   }
   validation {
-    condition     = var.binary_authorization != "enforced" || var.provenance
-    error_message = "binary_authorization = \"enforced\" would refuse every deploy, since images have no attestation without provenance. Set provenance = true."
+    condition     = var.binary_authorization == "off" || var.provenance
+    error_message = "binary_authorization looks for an attestation that no image has without provenance: every deploy would be refused, or logged as one. Set provenance = true."
   }
 }
 

@@ -127,6 +127,10 @@ run "delivery" {
     error_message = "An API that nothing uses is enabled, or one that is used is missing."
   }
   assert {
+    condition     = alltrue([for api in google_project_service.api : api.disable_on_destroy != true])
+    error_message = "An API must not be switched off under something else in the project."
+  }
+  assert {
     condition     = google_cloudbuildv2_connection.github.github_config[0].app_installation_id == 1234
     error_message = "The connection has to use the app's installation."
   }

@@ -55,3 +55,15 @@ run "at_a_domain" {
     error_message = "A token for the domain has to be accepted."
   }
 }
+
+run "at_a_mapped_domain" {
+  command = plan
+  variables {
+    domain = { name = "hello.example.com", load_balancer = false }
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].custom_audiences == tolist(["https://hello.example.com"])
+    error_message = "A token for the mapped domain has to be accepted."
+  }
+}

@@ -62,8 +62,12 @@ run "deploy_only_deploys" {
     error_message = "The substitutions are not those that cloudbuild/deploy.yaml reads."
   }
   assert {
-    condition     = contains(keys(google_project_service.api), "pubsub.googleapis.com") && contains(keys(google_project_service.api), "containeranalysis.googleapis.com")
-    error_message = "Messages and provenance have their APIs."
+    condition     = alltrue([for api in ["pubsub", "containeranalysis", "binaryauthorization"] : contains(keys(google_project_service.api), "${api}.googleapis.com")])
+    error_message = "Messages, provenance and the attestor that the first build makes have their APIs."
+  }
+  assert {
+    condition     = length(google_binary_authorization_policy.project) == 0 && length(google_cloud_run_v2_service.app["europe-west1"].binary_authorization) == 0
+    error_message = "Provenance alone refuses nothing."
   }
 }
 

@@ -58,8 +58,8 @@ run "behind_one_domain" {
     error_message = "The domain has to lead to both regions."
   }
   assert {
-    condition     = google_compute_backend_service.app[0].outlier_detection[0].max_ejection_percent == 50
-    error_message = "A region that fails has to be left out."
+    condition     = google_compute_backend_service.app[0].outlier_detection[0].consecutive_errors == 5 && google_compute_backend_service.app[0].outlier_detection[0].enforcing_consecutive_errors == 100 && google_compute_backend_service.app[0].outlier_detection[0].max_ejection_percent == 50
+    error_message = "A region that answers 5xx five times in a row has to be left out, always and whole."
   }
   assert {
     condition = { for rule in google_compute_url_map.app[0].path_matcher[0].route_rules : rule.match_rules[0].header_matches[0].exact_match => rule.service } == {

@@ -26,6 +26,7 @@ run "edges_are_accepted" {
     min_instances        = 2
     max_instances        = 2
     binary_authorization = "dry_run"
+    provenance           = true
     domain               = { name = "a.b-c.example.co", requests_per_minute = 1 }
     alert_email          = "on.call+hello@example.com"
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1 }
@@ -129,6 +130,14 @@ run "contradictions" {
     var.min_instances,
     var.binary_authorization,
   ]
+}
+
+run "nothing_to_look_for" {
+  command = plan
+  variables {
+    binary_authorization = "dry_run"
+  }
+  expect_failures = [var.binary_authorization]
 }
 
 run "mapping_with_a_part_of_the_load_balancer" {
