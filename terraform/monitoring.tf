@@ -237,6 +237,38 @@ resource "google_monitoring_alert_policy" "instances" {
   depends_on = [google_project_service.api]
 }
 
+# A build that is cancelled, or killed in the middle, may not get to put the traffic back.
+resource "google_monitoring_alert_policy" "split" {
+  display_name          = "${local.service}: a rollout is stuck"
+  combiner              = "OR" # of one condition
+  severity              = "WARNING"
+  notification_channels = local.channels
+
+  conditions {
+    display_name = "Two revisions have been answering in a region for half an hour"
+    condition_prometheus_query_language {
+      query = join(" ", [
+        "count by (location) (sum by (location, revision_name)",
+        "(rate(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\", service_name=\"${local.service}\"}[10m]))",
+        "> 0) > 1",
+      ])
+      duration                  = "1800s" # a rollout takes a few minutes
+      evaluation_interval       = "60s"   # of 30: nothing here is in that hurry
+      disable_metric_validation = true    # a new project has no metric before its first request
+    }
+  }
+
+  documentation {
+    content = "Two revisions share the traffic, and no rollout takes this long. Look at the newest build and at make status, then finish it or put it back."
+    links {
+      display_name = "Runbook"
+      url          = local.runbook
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
 # Cloud Build has no metric of its builds. Its own last line starts with ERROR, those of the steps
 # start with the step. Pull requests may fail: their trigger is not among these.
 resource "google_monitoring_alert_policy" "builds" {

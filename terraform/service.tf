@@ -32,7 +32,7 @@ resource "google_cloud_run_v2_service" "app" {
   }
 
   template {
-    service_account                  = google_service_account.runtime.email # by default, one that may edit the project
+    service_account                  = google_service_account.runtime.email # the default is shared, and often an editor of the project
     timeout                          = "10s"                                # of 300: nginx gives up after 5
     max_instance_request_concurrency = var.concurrency
 

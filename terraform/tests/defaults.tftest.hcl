@@ -64,12 +64,48 @@ run "service" {
     error_message = "The CPU has to be billed during requests only, and boosted at the start."
   }
   assert {
-    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].startup_probe[0].http_get[0].path == "/ready" && google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].startup_probe[0].period_seconds == 1
-    error_message = "The start has to be probed at /ready every second."
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].startup_probe[0].http_get[0].path == "/ready" && google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].startup_probe[0].period_seconds == 1 && google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].startup_probe[0].failure_threshold == 30
+    error_message = "The start has to be probed at /ready every second, for 30 seconds."
   }
   assert {
     condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].liveness_probe[0].http_get[0].path == "/health"
     error_message = "Liveness has to be probed at /health."
+  }
+}
+
+run "settings_arrive" {
+  command = plan
+  variables {
+    greeting            = "Grüß Gott,"
+    name                = "Universe"
+    cpu                 = 2
+    memory              = "1Gi"
+    concurrency         = 80
+    min_instances       = 3
+    max_instances       = 7
+    deletion_protection = false
+    github_token_secret = "another-token"
+  }
+
+  assert {
+    condition     = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => variable.value if variable.name != "GOOGLE_CLOUD_PROJECT" } == { GREETING = "Grüß Gott,", NAME = "Universe" }
+    error_message = "The words of the greeting have to reach the container."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].limits == tomap({ cpu = "2", memory = "1Gi" }) && google_cloud_run_v2_service.app["europe-west1"].template[0].max_instance_request_concurrency == 80
+    error_message = "cpu, memory and concurrency have to reach the instance."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].scaling[0].min_instance_count == 3 && google_cloud_run_v2_service.app["europe-west1"].scaling[0].max_instance_count == 7
+    error_message = "min_instances and max_instances have to reach the service."
+  }
+  assert {
+    condition     = !google_cloud_run_v2_service.app["europe-west1"].deletion_protection
+    error_message = "deletion_protection has to reach the service."
+  }
+  assert {
+    condition     = google_cloudbuildv2_connection.github.github_config[0].authorizer_credential[0].oauth_token_secret_version == "projects/example-project/secrets/another-token/versions/latest" && google_secret_manager_secret_iam_member.connection.secret_id == "another-token"
+    error_message = "The connection has to use the secret, and be allowed to."
   }
 }
 
@@ -88,6 +124,10 @@ run "left_to_the_pipeline" {
   assert {
     condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].revision == null && google_cloud_run_v2_service.app["europe-west1"].template[0].labels == null
     error_message = "The names and labels of revisions belong to the pipeline."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].name == "hello-fcgi"
+    error_message = "A container without a name is given one, which would be a difference in every plan."
   }
 }
 
@@ -109,6 +149,13 @@ run "delivery" {
   assert {
     condition     = one([for policy in google_artifact_registry_repository.images.cleanup_policies : policy.most_recent_versions[0].keep_count if policy.action == "KEEP"]) == 50
     error_message = "Fifty versions have to stay for rollbacks."
+  }
+  assert {
+    condition = {
+      for name, repository in { images = google_artifact_registry_repository.images, cache = google_artifact_registry_repository.cache } :
+      name => one([for policy in repository.cleanup_policies : "${policy.condition[0].tag_state} ${policy.condition[0].older_than}" if policy.action == "DELETE"])
+    } == { images = "ANY ${90 * 24 * 3600}s", cache = "ANY ${14 * 24 * 3600}s" }
+    error_message = "Images have to go after 90 days and layers after 14, with or without a tag."
   }
   assert {
     condition     = google_artifact_registry_repository.images.vulnerability_scanning_config[0].enablement_config == "DISABLED" && google_artifact_registry_repository.cache.vulnerability_scanning_config[0].enablement_config == "DISABLED"
@@ -180,6 +227,27 @@ run "delivery" {
   assert {
     condition     = google_cloudbuild_trigger.pull_request.service_account == google_service_account.pull_request.id && google_cloudbuild_trigger.pull_request.substitutions == null
     error_message = "A pull request has to run as the identity that may do nothing, and is told nothing."
+  }
+}
+
+run "outputs" {
+  command = plan
+
+  assert {
+    condition     = output.project_id == "example-project" && output.region == "europe-west1" && output.regions == "europe-west1" && output.service == "hello-fcgi"
+    error_message = "The scripts have to learn where the service is."
+  }
+  assert {
+    condition     = output.image == "europe-west1-docker.pkg.dev/example-project/hello-fcgi/hello-fcgi" && output.trigger == "hello-fcgi-merge"
+    error_message = "A person has to learn where the images are and what deploys."
+  }
+  assert {
+    condition     = output.commands == { first_build = "gcloud builds triggers run hello-fcgi-merge --project=example-project --region=europe-west1 --branch=main" }
+    error_message = "What to run next is the first build."
+  }
+  assert {
+    condition     = output.region_urls == { europe-west1 = "https://hello-fcgi-abc123-ew.a.run.app" } && length(output.name_servers) == 0
+    error_message = "Each region has its address, and without a zone there are no name servers."
   }
 }
 

@@ -140,6 +140,10 @@ run "records_to_set" {
     error_message = "The domain's two records have to be told."
   }
   assert {
+    condition     = output.commands.certificate == "gcloud certificate-manager certificates describe hello-fcgi --project=example-project --format='value(managed.state)'"
+    error_message = "How to see whether the certificate is there has to be told."
+  }
+  assert {
     condition     = length(google_dns_managed_zone.domain) == 0 && length(google_dns_record_set.domain) == 0 && !contains(keys(google_project_service.api), "dns.googleapis.com")
     error_message = "No zone unless asked for."
   }
@@ -158,6 +162,10 @@ run "managed_zone" {
   assert {
     condition     = { for record in google_dns_record_set.domain : "${record.type} ${record.name}" => one(record.rrdatas) } == { for record in output.dns_records : "${record.type} ${record.name}" => record.data }
     error_message = "The zone has to hold the records that are told."
+  }
+  assert {
+    condition     = output.name_servers == ["ns-cloud-a1.googledomains.com.", "ns-cloud-a2.googledomains.com."]
+    error_message = "Where the zone is has to be told."
   }
 }
 

@@ -78,6 +78,10 @@ run "uptime_and_builds" {
     error_message = "No answer pages."
   }
   assert {
+    condition     = strcontains(google_monitoring_alert_policy.uptime.conditions[0].condition_threshold[0].filter, "metric.labels.check_id=\"id-of-check\"") && google_monitoring_alert_policy.uptime.conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_COUNT_FALSE" && google_monitoring_alert_policy.uptime.conditions[0].condition_threshold[0].comparison == "COMPARISON_GT" && google_monitoring_alert_policy.uptime.conditions[0].condition_threshold[0].threshold_value == 1
+    error_message = "No answer at more than one place pages: a single one may be the place's own trouble."
+  }
+  assert {
     condition     = google_monitoring_alert_policy.builds.conditions[0].condition_matched_log[0].filter == "resource.type=\"build\" AND resource.labels.build_trigger_id=(\"id-of-merge\") AND textPayload=~\"^ERROR\""
     error_message = "A failed build of main has to be told, that of a pull request not."
   }
@@ -97,10 +101,32 @@ run "limits" {
     condition     = google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].threshold_value == 16 && google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].aggregations[0].group_by_fields == tolist(["resource.label.location"])
     error_message = "More than 80 % of a region's instances have to be told."
   }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].filter, "container/instance_count") && google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_SUM" && google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].duration == "300s"
+    error_message = "The instances of all revisions count together, once a rollout's have had time to go."
+  }
+}
+
+run "stuck_rollout" {
+  command = plan
+
+  assert {
+    condition     = google_monitoring_alert_policy.split.conditions[0].condition_prometheus_query_language[0].query == "count by (location) (sum by (location, revision_name) (rate(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\", service_name=\"hello-fcgi\"}[10m])) > 0) > 1" && google_monitoring_alert_policy.split.conditions[0].condition_prometheus_query_language[0].duration == "1800s"
+    error_message = "Two revisions that answer in one region for half an hour have to be told."
+  }
 }
 
 run "dashboard" {
   command = plan
+
+  assert {
+    condition = alltrue([for number in [
+      "request_count", "response_code_class", "request_latencies", "revision_name", "container/instance_count",
+      "container/startup_latencies", "container/cpu/utilizations", "container/memory/utilizations",
+      "serviceLevelObjectives/availability", "serviceLevelObjectives/latency", "severity>=WARNING",
+    ] : strcontains(replace(google_monitoring_dashboard.app.dashboard_json, "\\u003e", ">"), number)])
+    error_message = "A number that somebody on call looks at first is missing."
+  }
 
   assert {
     condition     = length([for tile in jsondecode(google_monitoring_dashboard.app.dashboard_json).mosaicLayout.tiles : tile if can(tile.widget.xyChart) || can(tile.widget.logsPanel)]) == 9
@@ -116,6 +142,15 @@ run "dashboard" {
   }
 }
 
+run "what_to_do" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.documentation[0].links[0].url == "https://github.com/example/hello/blob/main/docs/runbook.md"])
+    error_message = "Every alert has to lead to the runbook."
+  }
+}
+
 run "nobody_to_tell" {
   command = plan
 
@@ -124,7 +159,7 @@ run "nobody_to_tell" {
     error_message = "Without an address there is no channel."
   }
   assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.builds]) : length(policy.notification_channels) == 0]) && length(google_monitoring_alert_policy.burn_rate) == 6
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : length(policy.notification_channels) == 0]) && length(google_monitoring_alert_policy.burn_rate) == 6
     error_message = "The alerts have to be there without an address, for the console."
   }
   assert {
@@ -145,7 +180,7 @@ run "somebody_to_tell" {
     error_message = "The channel has to be the address."
   }
   assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.builds]) : policy.notification_channels == tolist([google_monitoring_notification_channel.email[0].id])])
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.notification_channels == tolist([google_monitoring_notification_channel.email[0].id])])
     error_message = "Every alert has to reach the address."
   }
   assert {

@@ -130,6 +130,12 @@ mock_resource "google_certificate_manager_certificate_map" {
   }
 }
 
+mock_resource "google_dns_managed_zone" {
+  defaults = {
+    name_servers = ["ns-cloud-a1.googledomains.com.", "ns-cloud-a2.googledomains.com."]
+  }
+}
+
 mock_resource "google_compute_global_address" {
   defaults = {
     id      = "projects/example-project/global/addresses/hello-fcgi"
@@ -229,6 +235,12 @@ override_resource {
 mock_resource "google_monitoring_notification_channel" {
   defaults = {
     id = "projects/example-project/notificationChannels/1"
+  }
+}
+
+mock_resource "google_monitoring_uptime_check_config" {
+  defaults = {
+    uptime_check_id = "id-of-check"
   }
 }
 

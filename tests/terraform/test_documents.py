@@ -1,0 +1,64 @@
+"""What the documents say to type: gcloud's commands as its own parser sees them, and outputs."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from working_copy import REPOSITORY, ROOT
+
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+# Prints what gcloud has to say about each line that it would refuse.
+PARSER = """
+import shlex, sys
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/third_party"]
+from googlecloudsdk import gcloud_main
+parser = gcloud_main.CreateCLI([])._CLI__parser
+for line in sys.stdin:
+    try:
+        parser.parse_args(shlex.split(line)[1:])
+    except SystemExit:
+        sys.exit("in: " + line)
+"""
+
+
+def commands(program):
+    """Every command of a program in the documents' blocks of shell and between backquotes."""
+    for document in DOCUMENTS:
+        text = document.read_text("utf-8")
+        blocks = re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+        inline = re.findall(r"(?<!`)`([^`]+)`(?!`)", text)
+        lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+        for line in lines + [" ".join(code.split()) for code in inline]:
+            yield from re.findall(rf"\b{program} [^|&;)#]+", line)
+
+
+def test_gcloud_knows_the_commands(tmp_path):
+    gcloud = shutil.which("gcloud")
+    library = gcloud and pathlib.Path(gcloud).resolve().parents[1] / "lib"
+    if not library or not (library / "googlecloudsdk").is_dir():
+        pytest.skip("there is no Google Cloud CLI")
+    written = sorted(set(commands("gcloud")))
+    done = subprocess.run(
+        [sys.executable, "-c", PARSER, str(library)],
+        env=os.environ | {"CLOUDSDK_CONFIG": str(tmp_path)},
+        input="\n".join(written),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert written and done.returncode == 0, done.stderr
+
+
+def test_the_outputs_exist():
+    named = {
+        name
+        for command in commands("terraform")
+        for name in re.findall(r" output (?:-raw |-json )?(\w+)", command)
+    }
+    there = set(re.findall(r'^output "(\w+)"', (ROOT / "outputs.tf").read_text(), re.MULTILINE))
+    assert named and named <= there, f"no such output: {named - there}"
