@@ -15,7 +15,7 @@ import os
 import shutil
 
 import pytest
-from service import Container, Native, make_directory
+from service import Container, Native, Process, make_directory
 
 TARGET = os.environ.get("TARGET", "native")
 KINDS = {"native": Native, "container": Container}
@@ -24,6 +24,7 @@ KINDS = {"native": Native, "container": Container}
 def pytest_configure(config):
     config.addinivalue_line("markers", "native: tests processes of this machine, not a container")
     config.addinivalue_line("markers", "root: needs root, to become other users")
+    config.addinivalue_line("markers", "ptrace: looks at the descriptors of other users' processes")
 
 
 def pytest_runtest_setup(item):
@@ -31,6 +32,15 @@ def pytest_runtest_setup(item):
         pytest.skip("tests what the container does not have")
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root")
+    if item.get_closest_marker("ptrace") and not may_trace():
+        pytest.skip("root without CAP_SYS_PTRACE, as in a container, does not see others' descriptors")
+
+
+def may_trace():
+    """Whether this process sees the descriptors of those that it starts, by whatever user."""
+    CAP_SYS_PTRACE = 19  # capability.h
+    capabilities = int(Process("self").status("CapEff")[0], 16)
+    return os.geteuid() != 0 or capabilities >> CAP_SYS_PTRACE & 1
 
 
 def launcher():

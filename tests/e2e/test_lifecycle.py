@@ -15,6 +15,7 @@ from service import Native, OnOneCpu, Process, copy_checkout, listens, wait_unti
 
 native = pytest.mark.native
 needs_root = pytest.mark.root
+needs_ptrace = pytest.mark.ptrace
 
 STOPS = [signal.SIGTERM, signal.SIGINT]
 NAMES = {"python", "responder", "nginx"}
@@ -131,6 +132,7 @@ def test_only_its_user_can_open_its_sockets_and_directory(start):
         assert mode & 0o077 == 0, f"{name or service.run_dir} has mode {mode:o}"
 
 
+@needs_ptrace
 def test_it_listens_on_its_port_and_on_no_other(start):
     service = start()
     listing = subprocess.run(["ss", "-Hltunp"], capture_output=True, text=True, check=True).stdout
@@ -174,6 +176,7 @@ def test_a_checkout_by_a_name_with_a_space_works(launch, directory):
 
 @native
 @needs_root
+@needs_ptrace
 def test_an_ordinary_user_needs_to_write_nowhere_but_to_the_run_directory(start, directory):
     def listing():
         return [

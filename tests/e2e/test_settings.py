@@ -6,7 +6,7 @@ import stat
 
 import pytest
 from client import ask
-from service import end, port_of, reserve_port
+from service import copy_checkout, end, port_of, reserve_port
 
 native = pytest.mark.native
 needs_root = pytest.mark.root
@@ -77,8 +77,11 @@ def test_a_run_directory_that_cannot_be_made_is_refused(launch, directory):
 @native
 @needs_root
 def test_a_run_directory_that_its_user_may_not_make_is_refused(launch, directory):
+    home = copy_checkout(f"{directory}/home", user="nobody")
     os.chmod(directory, 0o755)
-    service = launch(RUN_DIR=f"{directory}/run", user="nobody")
+    service = launch(
+        checkout=home, responder=f"{home}/responder", RUN_DIR=f"{directory}/run", user="nobody"
+    )
     service.check_refuses(1, f"start: RUN_DIR={directory}/run cannot be made: Permission denied")
 
 
