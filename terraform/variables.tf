@@ -121,7 +121,7 @@ variable "memory" {
 variable "concurrency" {
   description = "Requests that one instance is given at once before another is started."
   type        = number
-  default     = 500
+  default     = 500 # make bench runs 1000 without an error; half of it leaves time to start the next
 
   validation {
     condition     = var.concurrency >= 1 && var.concurrency <= 1000 && floor(var.concurrency) == var.concurrency

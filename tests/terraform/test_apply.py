@@ -144,12 +144,13 @@ IMAGE = "europe-west1-docker.pkg.dev/example-project/hello-fcgi/hello-fcgi@sha25
 
 def deploy(state):
     """What a refresh finds after gcloud run deploy --no-traffic --update-labels and update-traffic,
-    in the middle of a rollout: gcloud writes its name, a label that makes the revision new, the
-    service's labels once more on the template, and no name of a revision."""
+    in the middle of a rollout (cloudbuild/rollout): gcloud writes its name, a label that makes the
+    revision new, the service's labels once more on the template, and no name of a revision."""
     state = copy.deepcopy(state)
     for service in instances(state, "google_cloud_run_v2_service"):
         old, new = "hello-fcgi-00001-abc", "hello-fcgi-00002-xyz"
-        labels = service["effective_labels"] | {"commit": COMMIT}
+        deployed = {"commit": COMMIT, "committed": "1760000000", "replaces": old}
+        labels = service["effective_labels"] | deployed
         service.update(
             {
                 "client": "gcloud",
