@@ -34,6 +34,4 @@ resource "google_billing_budget" "project" {
       monitoring_notification_channels = local.channels
     }
   }
-
-  depends_on = [google_project_service.api]
 }

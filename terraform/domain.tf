@@ -71,10 +71,6 @@ resource "google_compute_region_network_endpoint_group" "candidate" {
     service = each.value.name
     tag     = "candidate"
   }
-
-  lifecycle {
-    create_before_destroy = true
-  }
 }
 
 resource "google_compute_backend_service" "app" {

@@ -68,8 +68,6 @@ resource "google_monitoring_uptime_check_config" "app" {
   lifecycle {
     create_before_destroy = true
   }
-
-  depends_on = [google_project_service.api]
 }
 
 resource "google_monitoring_alert_policy" "uptime" {
@@ -233,8 +231,6 @@ resource "google_monitoring_alert_policy" "instances" {
       url          = local.runbook
     }
   }
-
-  depends_on = [google_project_service.api]
 }
 
 # A build that is cancelled, or killed in the middle, may not get to put the traffic back.
@@ -265,8 +261,6 @@ resource "google_monitoring_alert_policy" "split" {
       url          = local.runbook
     }
   }
-
-  depends_on = [google_project_service.api]
 }
 
 # Cloud Build has no metric of its builds. Its own last line starts with ERROR, those of the steps

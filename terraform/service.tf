@@ -88,6 +88,4 @@ resource "google_cloud_run_v2_service" "app" {
       template[0].labels,
     ]
   }
-
-  depends_on = [google_project_service.api]
 }

@@ -47,6 +47,7 @@ run "not_what_is_meant" {
     memory                     = "512MB"
     concurrency                = 0
     max_instances              = 1
+    provenance                 = true
     binary_authorization       = "on"
     alert_email                = "nobody"
     budget                     = { billing_account = "my account", amount = 20 }

@@ -60,6 +60,8 @@ def test_nothing_is_made_before_what_it_needs(applied):
     apis, token = "google_project_service.api", "google_secret_manager_secret_iam_member.connection"
     assert [name for name, needed in needs.items() if apis not in needed] == [apis]
     assert token in needs["google_cloudbuildv2_connection.github"]
+    if proxy := needs.get("google_compute_target_https_proxy.app"):
+        assert "google_certificate_manager_certificate_map_entry.domain" in proxy
 
 
 # Who may do what, complete: "who: role on resource" for every grant of every kind.

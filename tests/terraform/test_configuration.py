@@ -121,3 +121,4 @@ def test_the_example_is_a_working_start(checkout, stand_in):
     example = checkout.directory / "terraform.tfvars.example"
     done = checkout.run("plan", "-input=false", "-no-color", f"-var-file={example}")
     assert " 0 to change, 0 to destroy" in done.stdout
+    assert "undeclared variable" not in done.stdout, "a setting that is none is only warned of"
