@@ -6,8 +6,8 @@ waits a second before it starts the first program, and up to a second before it 
 or at a program that died; it closes the responder's socket when the responder dies; it leaves
 behind what a killed nginx has started; and it goes on without a program that failed for good.
 
-Environment: PORT (8080), RUN_DIR (/tmp/hello-fcgi-PORT), RESPONDER (the program), and whatever
-the responder reads. Exit status: 0 stopped, 1 failed, 78 wrong setting.
+Environment: PORT (8080), RUN_DIR (/tmp/hello-fcgi-PORT), CACHE (on, off), RESPONDER (the program),
+and whatever the responder reads. Exit status: 0 stopped, 1 failed, 78 wrong setting.
 """
 
 # pylint: disable=wrong-import-position
@@ -130,6 +130,13 @@ def read_run_dir(port):
     return value
 
 
+def read_cache():
+    value = os.environ.get("CACHE", "on")
+    if value not in ("on", "off"):
+        refuse("CACHE", value, "on or off")
+    return value
+
+
 def read_file(*names):
     """What the first of the files holds that exists, "" where none does."""
     for name in names:
@@ -178,17 +185,28 @@ def raise_descriptor_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def share_cpus_in_batches():
+    """A process that is woken does not take the CPU from the one that has woken it: nginx sends
+    several requests on before a worker runs, and is sent several answers (docs/design.md). Where
+    the system refuses, it is only slower."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 # --- The run directory ------------------------------------------------------------------------
 
 # What is copied there, so that whoever serves can read it.
 SOURCES = {
     "nginx.conf": "nginx/nginx.conf.template",
+    "cache.conf": "nginx/cache-@CACHE@.conf",
     "errors.conf": "nginx/errors.conf",
     "fastcgi_params": "nginx/fastcgi_params",
     "supervisord.conf": "supervisor/supervisord.conf",
 }
 # What appears there while it runs. supervisord gives its socket that name when it is ready.
-MADE_LATER = r"responder|responder\.sock|(nginx|supervisord)\.pid|supervisor\.sock(\.\d+)?|temp"
+MADE_LATER = (
+    r"responder|responder\.sock|(nginx|supervisord)\.pid|supervisor\.sock(\.\d+)?|temp|cache"
+)
 
 
 class RunDirectory:
@@ -462,7 +480,11 @@ def main():
     port = read_port()
     path = read_run_dir(port)
     responder = os.environ.get("RESPONDER", f"{APP}/responder")
-    sources = {name: read_file(f"{APP}/{source}") for name, source in SOURCES.items()}
+    cache = read_cache()
+    sources = {
+        name: read_file(f"{APP}/{source.replace('@CACHE@', cache)}")
+        for name, source in SOURCES.items()
+    }
     program = read_program(responder)
     run_dir = RunDirectory(path)
     if os.geteuid() == 0:
@@ -477,6 +499,7 @@ def main():
         os.environ.update(RESPONDER=shlex.quote(responder), NGINX_WORKERS=str(cpus))
         os.environ.setdefault("WORKERS", str(max(2, min(cpus, 64))))
         raise_descriptor_limit()
+        share_cpus_in_batches()
         return supervise(path, port)
     finally:
         run_dir.leave()

@@ -169,6 +169,7 @@ def check(answer, method="GET"):
     assert b"<center>" not in answer.body, f"nginx's stock page: {answer}"
     assert answer["Transfer-Encoding"] is None, str(answer)
     assert answer["Vary"] in ("Accept", None), str(answer)
+    assert answer["X-Cache"] in ("HIT", "MISS", "STALE", None), str(answer)
     if answer.status in (204, 304):
         assert answer["Content-Type"] is None, str(answer)
         assert answer["Content-Length"] is None, str(answer)

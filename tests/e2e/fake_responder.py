@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 """A FastCGI program to put in the responder's place: it answers with the parameters that it got,
-in JSON, or on some paths as a responder should never answer."""
+in JSON, or on some paths as a responder should never answer. While the file FAILING is there it
+answers nothing but 500."""
 
 import itertools
 import json
+import os
 import socket
 import struct
 import sys
 import threading
+import time
 
 BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
 WRONG = {
@@ -15,6 +18,13 @@ WRONG = {
     "/rubbish": b"this is no header\r\n\r\n",
     "/half": b"Content-Type: text/plain\r\nContent-Length: 100\r\n\r\nhalf",
 }
+# Fields of answers that nginx may keep, if they allow it.
+FIELDS = {
+    "/?format=text": b"Cache-Control: max-age=1\r\n",
+    "/?format=html": b"Cache-Control: max-age=1\r\nVary: Accept, Accept-Language\r\n",
+    "/?format=json": b"Cache-Control: no-store\r\n",
+}
+REQUESTS = itertools.count(1)
 
 
 def record(kind, content):
@@ -49,11 +59,17 @@ def decode(params):
     return pairs
 
 
-def answer(params, body, number):
-    told = {**decode(params), "body": body.decode("latin-1"), "connection": number}
+def answer(params, body, connection):
+    told = {**decode(params), "body": body.decode("latin-1"), "connection": connection}
+    told["request"] = next(REQUESTS)
+    if os.path.exists(os.environ.get("FAILING", "")):
+        return b"Status: 500 Internal Server Error\r\n\r\n"
+    target = told["REQUEST_URI"]
+    if target in FIELDS:
+        time.sleep(0.03)  # so that others come meanwhile
     text = json.dumps(told).encode()
-    fields = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text)
-    return WRONG.get(told["REQUEST_URI"], fields + text)
+    fields = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(text)
+    return WRONG.get(target, FIELDS.get(target, b"") + fields + b"\r\n" + text)
 
 
 def serve(connection, number):

@@ -26,6 +26,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("BUILD", f"{REPOSITORY}/build")
 RESPONDER = os.environ.get("RESPONDER", f"{BUILD}/responder")
 MAKE_ARGS = shlex.split(os.environ.get("MAKE_ARGS", ""))
+FAKE = f"{REPOSITORY}/tests/e2e/fake_responder.py"
 IMAGE = os.environ.get("IMAGE", "hello-fcgi")
 
 # What a service gets besides its own variables.

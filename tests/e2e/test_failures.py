@@ -3,6 +3,7 @@ it is busy."""
 
 import concurrent.futures
 import contextlib
+import functools
 import json
 import os
 import re
@@ -16,6 +17,12 @@ from service import copy_checkout, listens, wait_until
 NGINX_LINE = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+: .*"
 REPLACED = r'^{"severity":"WARNING","message":"worker \d+ was killed by signal 9 and is replaced"}$'
 RESTARTED = r'^{"severity": "ERROR", "message": "(nginx|responder) exited .* is started again"}$'
+
+
+@pytest.fixture
+def start(start):
+    """Without the cache, so that it is the responder who answers."""
+    return functools.partial(start, CACHE="off")
 
 
 def check_answers_within_2_s(service, killed):
@@ -131,7 +138,7 @@ def test_a_stop_before_a_killed_program_is_back_is_no_failure(start):
 def check_gives_up(service, program):
     """Waits for the end of a service one of whose programs cannot run."""
     message = f"{program} failed for good: "
-    service.wait_for_line(message, 15)
+    service.wait_for_line(message, 30)
     said = time.monotonic()
     assert service.wait(5) == 1, f"it said:\n{service.log()}"
     assert time.monotonic() - said < 3, "it took too long to end"

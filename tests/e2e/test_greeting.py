@@ -288,7 +288,8 @@ def test_options_is_a_204_that_names_the_allowed_methods(port, target):
 )
 def test_head_answers_with_the_fields_of_get_and_no_body(port, target, accept):
     def head(answer):
-        fields = [(name, value) for name, value in answer.fields.items() if name != "Date"]
+        differing = ("Date", "X-Cache")
+        fields = [(name, value) for name, value in answer.fields.items() if name not in differing]
         return answer.status, answer.reason, fields
 
     got, without_body = (ask(port, target, method, Accept=accept) for method in ("GET", "HEAD"))

@@ -289,6 +289,6 @@ def test_it_runs_without_standard_streams(launch):
 
 @native
 def test_there_are_as_many_workers_as_cpus_but_two_responders_at_least(start):
-    service = start(kind=OnOneCpu)
+    service = start(kind=OnOneCpu, CACHE="off")  # for which nginx has processes, too
     assert len(service.named("nginx")[1]) == 1
     assert len(service.named("responder")[1]) == 2

@@ -11,14 +11,12 @@ import time
 
 import pytest
 from client import Connection, ask, check, check_problem, encode, exchange, request
-from service import OnOneCpu, wait_until
+from service import FAKE, OnOneCpu, wait_until
 
 SMUGGLED = b"GET /?name=smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 FORMS = [("text", "*/*"), ("html", "text/html"), ("json", "application/json")]
 FORMS += [("json", "application/problem+json")]
 in_every_form = pytest.mark.parametrize(("form", "accept"), FORMS)
-
-FAKE = os.path.join(os.path.dirname(__file__), "fake_responder.py")
 
 
 def head(line, *fields, host=b"Host: localhost"):
@@ -390,7 +388,7 @@ def test_the_responder_is_told_what_it_needs_and_nothing_else(fake):
         connection.send(data + b"hello")
         told = json.loads(connection.answer().body)
     assert told.pop("HTTP_PROXY", "") == "", told
-    told.pop("connection")
+    assert (told.pop("connection"), told.pop("request")) == (1, 2), told  # /ready was the first
     assert told == {
         "REQUEST_METHOD": "POST",
         "REQUEST_URI": "/one%2Fx//y?a=b%20c",

@@ -30,6 +30,11 @@ def test_a_port_in_use_is_refused(launch):
         launch(PORT=str(port)).check_refuses(1, f"start: PORT={port} cannot be used: .*PORT=9000")
 
 
+@pytest.mark.parametrize("value", ["", "yes", "ON", "off "])
+def test_a_cache_that_is_neither_on_nor_off_is_refused(launch, value):
+    launch(CACHE=value).check_refuses(78, f'start: CACHE="{value}": must be on or off')
+
+
 @pytest.mark.parametrize(
     ("name", "values", "allowed"),
     [
