@@ -112,6 +112,15 @@ test-terraform: setup-test ## Check terraform/ and try it out without Google Clo
 lint: setup-build setup-run setup-lint ## Check the code's form and look for mistakes without running it
 	@scripts/lint
 
+# --- Benchmark ------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: setup-run build ## Measure speed and size beside other servers (QUICK=1: in two minutes)
+	@exec bench/bench.py $(if $(QUICK),--quick)
+
+.PHONY: bench-deps
+bench-deps: setup-bench ## Install the other servers and what measures them
+
 # --- Housekeeping ---------------------------------------------------------------------------
 
 # SETUP=no: for systems whose packages are installed by hand.

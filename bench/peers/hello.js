@@ -1,0 +1,19 @@
+// The peer "node": its http module, one process.
+const http = require("http");
+
+const body = "Hello World\n";
+const fields = {
+  "Content-Type": "text/plain; charset=utf-8",
+  "Content-Length": Buffer.byteLength(body),
+  "Cache-Control": "public, max-age=1",
+  "Vary": "Accept",
+  "ETag": '"c3709bd7d3102fe1"',
+  "Content-Security-Policy":
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "Referrer-Policy": "no-referrer",
+  "X-Content-Type-Options": "nosniff",
+};
+
+http
+  .createServer((request, response) => response.writeHead(200, fields).end(body))
+  .listen(process.env.PORT, "127.0.0.1");

@@ -1,0 +1,11 @@
+<?php
+// The peer "PHP-FPM".
+header("Content-Type: text/plain; charset=utf-8");
+header("Content-Length: 12");
+header("Cache-Control: public, max-age=1");
+header("Vary: Accept");
+header('ETag: "c3709bd7d3102fe1"');
+header("Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+header("Referrer-Policy: no-referrer");
+header("X-Content-Type-Options: nosniff");
+echo "Hello World\n";

@@ -1,0 +1,28 @@
+"""The peers "Flask", by its own server, and "gunicorn"."""
+
+import os
+
+from flask import Flask, Response
+
+app = Flask(__name__)
+
+FIELDS = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Cache-Control": "public, max-age=1",
+    "Vary": "Accept",
+    "ETag": '"c3709bd7d3102fe1"',
+    "Content-Security-Policy": (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@app.route("/")
+def hello():
+    return Response("Hello World\n", headers=FIELDS)
+
+
+if __name__ == "__main__":
+    app.run(host="127.0.0.1", port=int(os.environ["PORT"]))

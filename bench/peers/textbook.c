@@ -1,0 +1,20 @@
+/* The peer "textbook pool": libfcgi's loop as every introduction shows it, one process for one
+ * request at a time. */
+#include <fcgi_stdio.h>
+
+int main(void)
+{
+    while (FCGI_Accept() >= 0)
+        printf("Content-Type: text/plain; charset=utf-8\r\n"
+               "Content-Length: 12\r\n"
+               "Cache-Control: public, max-age=1\r\n"
+               "Vary: Accept\r\n"
+               "ETag: \"c3709bd7d3102fe1\"\r\n"
+               "Content-Security-Policy: default-src 'none'; base-uri 'none'; "
+               "form-action 'none'; frame-ancestors 'none'\r\n"
+               "Referrer-Policy: no-referrer\r\n"
+               "X-Content-Type-Options: nosniff\r\n"
+               "\r\n"
+               "Hello World\n");
+    return 0;
+}
