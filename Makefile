@@ -74,6 +74,35 @@ debug: setup-run setup-debug ## Serve with one process that handles one request 
 	@$(MAKE) --no-print-directory DEBUG=1 build
 	@RESPONDER=$(abspath build/debug/responder) GDB=$(GDB) exec scripts/debug
 
+# --- Image ----------------------------------------------------------------------------------
+
+IMAGE ?= hello-fcgi
+TAG ?= latest
+IMAGE_SETTINGS = IMAGE=$(IMAGE) TAG=$(TAG) VERSION=$(VERSION) COMMIT=$(COMMIT)
+
+.PHONY: image
+image: ## Build the image (IMAGE=hello-fcgi TAG=latest), with docker or podman
+	@$(IMAGE_SETTINGS) scripts/image
+
+.PHONY: bench-image
+bench-image: setup-test image ## Measure the image: size, start, memory, stop; beside Flask's own server
+	@IMAGE=$$(cat build/image) CONTAINER_ENGINE=$$(scripts/engine) /usr/bin/python3 -B \
+		bench/container/measure.py
+
+.PHONY: image-test
+image-test: setup-test image ## Test the image: what is in it, and the end-to-end suite against it
+	@TARGETS=container IMAGE=$$(cat build/image) CONTAINER_ENGINE=$$(scripts/engine) \
+		/usr/bin/python3 -B -m pytest -n 4 --dist loadfile tests/e2e tests/image
+
+# As sealed as it can be: nothing but /tmp is writable, and nothing is left of root's powers. With
+# --no-healthcheck, since podman needs systemd for one, and here is somebody who looks.
+.PHONY: image-run
+image-run: image ## Serve from the image on http://localhost:8080 (PORT=...), in the foreground
+	@port=$${PORT:-8080} && exec "$$(scripts/engine)" run --rm --read-only --tmpfs=/tmp \
+		--cap-drop=all --security-opt=no-new-privileges --no-healthcheck --env=PORT="$$port" \
+		--publish="$$port:$$port" --env=GREETING --env=NAME --env=WORKERS --env=LOG_LEVEL \
+		"$(IMAGE):$(TAG)"
+
 # --- Test -----------------------------------------------------------------------------------
 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
@@ -82,9 +111,12 @@ WIRE_CLIENT := $(BUILD)/objects/tests/wire/client.o
 TESTED := $(filter-out %/main.o,$(OBJECTS))
 
 .PHONY: test
-test: setup-run setup-test build $(UNIT_TESTS) $(WIRE_TESTS) ## Build and run every test (SANITIZE=1: with the sanitizers)
-	@BUILD=$(abspath $(BUILD)) RESPONDER=$(abspath $(BUILD))/responder \
-		/usr/bin/python3 -B -m pytest -n 4 --dist loadfile tests
+test: setup-run setup-test test-programs ## Build and run every test (SANITIZE=1: with the sanitizers)
+	@BUILD=$(abspath $(BUILD)) RESPONDER=$(abspath $(BUILD))/responder $(IMAGE_SETTINGS) \
+		scripts/test
+
+.PHONY: test-programs
+test-programs: build $(UNIT_TESTS) $(WIRE_TESTS)
 
 $(UNIT_TESTS): $(BUILD)/%: %.c $(TESTED) | setup-test
 	@mkdir -p $(@D)

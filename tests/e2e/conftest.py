@@ -3,21 +3,22 @@
     make build && /usr/bin/python3 -m pytest -n 4 tests/e2e      (make test does this too)
 
 Environment:
-    TARGET     what is tested: native (default), processes of this machine started as `make run`
-               and the container start them, or container, the image. A test marked native needs
-               the former, one marked root needs root.
+    TARGETS    what is tested: native (default), processes of this machine started as `make run`
+               and the container start them; container, the image; or both. A test marked native
+               is about the former only, one marked root needs root.
     RESPONDER  native: the program (build/responder); a sanitizer build is tested by naming it
     MAKE_ARGS  native: what `make run` gets where it is tested, such as SANITIZE=1
     IMAGE, CONTAINER_ENGINE  container: the image (hello-fcgi), and podman or docker
+    NO_IMAGE   container: why there is no image to test
 """
 
 import os
 import shutil
 
 import pytest
-from service import Container, Native, Process, make_directory
+from service import Container, Native, Process, launcher, make_directory
 
-TARGET = os.environ.get("TARGET", "native")
+TARGETS = os.environ.get("TARGETS", "native").split()
 KINDS = {"native": Native, "container": Container}
 
 
@@ -27,13 +28,22 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "ptrace: looks at the descriptors of other users' processes")
 
 
+def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if not item.get_closest_marker("native") or is_native(item)]
+
+
+def is_native(item):
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return parameters.get("service_kind", TARGETS[0]) == "native"
+
+
 def pytest_runtest_setup(item):
-    if item.get_closest_marker("native") and TARGET != "native":
-        pytest.skip("tests what the container does not have")
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root")
     if item.get_closest_marker("ptrace") and not may_trace():
-        pytest.skip("root without CAP_SYS_PTRACE, as in a container, does not see others' descriptors")
+        pytest.skip(
+            "root without CAP_SYS_PTRACE, as in a container, does not see others' descriptors"
+        )
 
 
 def may_trace():
@@ -43,25 +53,12 @@ def may_trace():
     return os.geteuid() != 0 or capabilities >> CAP_SYS_PTRACE & 1
 
 
-def launcher():
-    """Gives a function that starts services of the target's kind, or of another one. In the end
-    those that still run must stop cleanly, and all are ended whatever happened."""
-    services = []
-
-    def launch(*arguments, kind=KINDS[TARGET], **options):
-        services.append(kind(*arguments, **{"LOG_LEVEL": "warning", **options}))
-        return services[-1]
-
-    try:
-        yield launch
-        for service in services:
-            if service.process.poll() is None:
-                assert service.stop() == 0, f"it stopped with an error:\n{service.log()}"
-            assert not service.leftovers(), f"left: {service.leftovers()}; said:\n{service.log()}"
-            service.check_log()
-    finally:
-        for service in services:
-            service.end()
+@pytest.fixture(scope="session", params=TARGETS)
+def service_kind(request):
+    """The kind of service that is tested."""
+    if request.param == "container" and Container.missing:
+        pytest.skip(Container.missing)
+    return KINDS[request.param]
 
 
 @pytest.fixture
@@ -73,10 +70,10 @@ def directory():
 
 
 @pytest.fixture
-def launch(directory):  # which is there until all that may use it has ended
+def launch(service_kind, directory):  # which is there until all that may use it has ended
     """A function that starts a service of the test's own. LOG_LEVEL is warning unless the test
     says something else, so that it has nothing to say but what the test provokes."""
-    yield from launcher()
+    yield from launcher(service_kind)
 
 
 @pytest.fixture
@@ -86,8 +83,8 @@ def start(launch):
 
 
 @pytest.fixture(scope="session")
-def shared_launch():
-    yield from launcher()
+def shared_launch(service_kind):
+    yield from launcher(service_kind)
 
 
 @pytest.fixture(scope="session")

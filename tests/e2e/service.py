@@ -28,6 +28,7 @@ RESPONDER = os.environ.get("RESPONDER", f"{BUILD}/responder")
 MAKE_ARGS = shlex.split(os.environ.get("MAKE_ARGS", ""))
 FAKE = f"{REPOSITORY}/tests/e2e/fake_responder.py"
 IMAGE = os.environ.get("IMAGE", "hello-fcgi")
+ENGINE = os.environ.get("CONTAINER_ENGINE") or shutil.which("podman") or "docker"
 
 # What a service gets besides its own variables.
 BASE_ENVIRONMENT = {
@@ -419,21 +420,31 @@ class Shell(Make):
 
 
 class Container(Service):
-    """The image, as sealed as Cloud Run may run it."""
+    """The image in a container, as sealed as one can be. options are the engine's. missing says why
+    there can be none."""
 
-    engine = os.environ.get("CONTAINER_ENGINE") or shutil.which("podman") or "docker"
+    missing = os.environ.get("NO_IMAGE") or (
+        "only root may look at a container's processes" if os.geteuid() != 0 else None
+    )
+
+    image = IMAGE
+    seal = ("--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges")
+
+    def __init__(self, *options, **environment):
+        self.options, self.first = options, 0
+        super().__init__(**environment)
 
     def launch(self):
         self.name = f"hello-e2e-{self.port}"
         variables = [f"--env={name}={os.fsdecode(v)}" for name, v in self.environment.items()]
         return self.spawn(
-            [self.engine, "run", "--rm", f"--name={self.name}", "--network=host", "--read-only"]
-            + ["--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
-            + [*variables, IMAGE]
+            [ENGINE, "run", "--rm", f"--name={self.name}", "--network=host", *self.seal]
+            + ["--no-healthcheck"]  # podman needs systemd for one
+            + [*self.options, *variables, self.image]
         )
 
     def ask_engine(self, *arguments):
-        result = subprocess.run([self.engine, *arguments], capture_output=True, text=True)
+        result = subprocess.run([ENGINE, *arguments], capture_output=True, text=True)
         return result.stdout.strip() if result.returncode == 0 else ""
 
     def send_signal(self, number):
@@ -441,14 +452,47 @@ class Container(Service):
 
     def processes(self):
         """The container's first process and its descendants, by the pids they have out here."""
-        first = self.ask_engine("inspect", "--format={{.State.Pid}}", self.name)
-        found, wanted = [], {int(first or 0)} - {0}
+        if not self.first:  # asking takes a tenth of a second
+            self.first = int(self.ask_engine("inspect", "--format={{.State.Pid}}", self.name) or 0)
+        found, wanted = [], {self.first} - {0}
         table = process_table()
         while wanted:
             found += [process for process in table if process.pid in wanted]
             wanted = {process.pid for process in table if process.parent in wanted}
         return found
 
+    def memory(self):
+        """What its processes occupy, in MiB, where a page that several share counts once."""
+        kilobytes = 0
+        for process in self.processes():
+            with open(f"/proc/{process.pid}/smaps_rollup", encoding="utf-8") as file:
+                kilobytes += int(re.search(r"^Pss: +(\d+) kB$", file.read(), re.MULTILINE)[1])
+        return kilobytes / 1024
+
     def end(self):
         self.ask_engine("rm", "--force", self.name)
         super().end()
+
+
+# --- Several of them --------------------------------------------------------------------------
+
+
+def launcher(default):
+    """Gives a function that starts services, of the kind default unless it is told another one. In
+    the end those that still run must stop cleanly, and all are ended whatever happened."""
+    services = []
+
+    def launch(*arguments, kind=default, **options):
+        services.append(kind(*arguments, **{"LOG_LEVEL": "warning", **options}))
+        return services[-1]
+
+    try:
+        yield launch
+        for service in services:
+            if service.process.poll() is None:
+                assert service.stop() == 0, f"it stopped with an error:\n{service.log()}"
+            assert not service.leftovers(), f"left: {service.leftovers()}; said:\n{service.log()}"
+            service.check_log()
+    finally:
+        for service in services:
+            service.end()

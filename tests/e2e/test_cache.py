@@ -25,9 +25,9 @@ SOONEST, LATEST = 1, 2.1  # seconds after which an answer that is kept for one s
 
 
 @pytest.fixture
-def start(start):
+def start(launch):
     """A service of whose responder every request is seen."""
-    return lambda **options: start(**{"LOG_LEVEL": "debug", **options})
+    return lambda **options: launch(**{"LOG_LEVEL": "debug", **options}).wait_ready()
 
 
 def requests_of(service, pattern=r"(GET|HEAD) /"):

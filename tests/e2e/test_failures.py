@@ -3,7 +3,6 @@ it is busy."""
 
 import concurrent.futures
 import contextlib
-import functools
 import json
 import os
 import re
@@ -20,9 +19,9 @@ RESTARTED = r'^{"severity": "ERROR", "message": "(nginx|responder) exited .* is 
 
 
 @pytest.fixture
-def start(start):
+def start(launch):
     """Without the cache, so that it is the responder who answers."""
-    return functools.partial(start, CACHE="off")
+    return lambda **options: launch(CACHE="off", **options).wait_ready()
 
 
 def check_answers_within_2_s(service, killed):

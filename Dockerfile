@@ -1,0 +1,74 @@
+# The image that runs in production: nginx, Python with supervisord, and the responder, and of each
+# only what runs. `make image` builds it. Stages: build (compiles), symbols (debug symbols), test
+# (docker build --target test .), rootfs and app (collect), and the last one, which is what
+# `docker build .` makes.
+
+# A tag, not a digest: every build without cache has Debian's security updates, in the base and in
+# what apt installs alike. A digest would hold only the former back:
+# docker build --build-arg BASE=debian@sha256:...
+ARG BASE=debian:trixie-slim
+
+# --- build: the responder ---------------------------------------------------------------------
+FROM ${BASE} AS build
+RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+    --no-install-recommends gcc libc6-dev libfcgi-dev libjansson-dev make >/dev/null \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY VERSION Makefile ./
+COPY fcgi-app fcgi-app
+# Behind the packages, since it changes with every commit.
+ARG COMMIT=unknown
+RUN make SETUP=no COMMIT="$COMMIT" build \
+    && objcopy --only-keep-debug build/responder build/responder.debug \
+    && objcopy --strip-all --add-gnu-debuglink=build/responder.debug build/responder
+
+# --- symbols: docker build --target symbols --output . . ; gdb finds it beside the responder ----
+FROM scratch AS symbols
+COPY --from=build /src/build/responder.debug /
+
+# --- test: unit and wire tests; one that fails, fails the build --------------------------------
+FROM build AS test
+RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+    --no-install-recommends libcmocka-dev python3-pytest python3-pytest-xdist >/dev/null \
+    && rm -rf /var/lib/apt/lists/*
+COPY tests tests
+ARG COMMIT=unknown
+RUN make SETUP=no COMMIT="$COMMIT" test-programs \
+    && RESPONDER="$PWD/build/responder" python3 -B -m pytest -n 4 --dist loadfile tests
+
+# --- rootfs: what runs of Debian's packages ----------------------------------------------------
+FROM ${BASE} AS rootfs
+RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+    --no-install-recommends libfcgi0t64 libjansson4 nginx supervisor >/dev/null \
+    && rm -rf /var/lib/apt/lists/*
+COPY scripts/rootfs supervisor/start.py /
+RUN /rootfs /rootfs.d /start.py /usr/lib/*/libfcgi.so.0 /usr/lib/*/libjansson.so.4
+
+# --- app: what is ours, with modes and times that do not depend on the checkout -----------------
+FROM rootfs AS app
+COPY nginx /app.d/app/nginx
+COPY supervisor /app.d/app/supervisor
+COPY --from=build /src/build/responder /app.d/app/responder
+RUN python3 -m compileall -q -b -s /app.d --invalidation-mode unchecked-hash \
+        /app.d/app/supervisor \
+    && rm /app.d/app/supervisor/start.py \
+    && chmod -R u=rwX,go=rX /app.d && find /app.d -exec touch --date=@0 {} +
+
+# --- the image: a layer that changes with the packages, and one that changes with the code ------
+FROM scratch
+COPY --from=rootfs /rootfs.d /
+COPY --from=app /app.d /
+USER 65532:65532
+EXPOSE 8080
+# For docker; Cloud Run has its own probes.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/app/responder", "--probe"]
+ENTRYPOINT ["/usr/bin/python3", "-I", "-S", "/app/supervisor/start.pyc"]
+ARG VERSION=unknown
+ARG COMMIT=unknown
+ARG SOURCE=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="hello-fcgi" \
+    org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$COMMIT" \
+    org.opencontainers.image.source="$SOURCE" \
+    org.opencontainers.image.created="$CREATED"
