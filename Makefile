@@ -101,7 +101,30 @@ image-run: image ## Serve from the image on http://localhost:8080 (PORT=...), in
 	@port=$${PORT:-8080} && exec "$$(scripts/engine)" run --rm --read-only --tmpfs=/tmp \
 		--cap-drop=all --security-opt=no-new-privileges --no-healthcheck --env=PORT="$$port" \
 		--publish="$$port:$$port" --env=GREETING --env=NAME --env=WORKERS --env=LOG_LEVEL \
+		--env=CACHE \
 		"$(IMAGE):$(TAG)"
+
+# --- Delivery -------------------------------------------------------------------------------
+
+.PHONY: push
+push: ## Build, try and push the image of the present commit
+	@python3 -B cloudbuild/push-commit
+
+.PHONY: deploy
+deploy: ## Apply the Terraform configuration, then have Cloud Build build main and roll it out
+	@python3 -B cloudbuild/deploy
+
+.PHONY: status
+status: ## Show revisions with their traffic, commits and images
+	@python3 -B cloudbuild/status
+
+.PHONY: rollback
+rollback: ## Give all the traffic to the revision before (TO=revision or commit)
+	@python3 -B cloudbuild/rollback $(TO)
+
+.PHONY: pipeline-local
+pipeline-local: setup-pipeline ## Run cloudbuild.yaml here, with a stand-in for Google Cloud (FILE=...)
+	@/usr/bin/python3 -B tests/delivery/pipeline.py $(FILE)
 
 # --- Test -----------------------------------------------------------------------------------
 
@@ -111,7 +134,7 @@ WIRE_CLIENT := $(BUILD)/objects/tests/wire/client.o
 TESTED := $(filter-out %/main.o,$(OBJECTS))
 
 .PHONY: test
-test: setup-run setup-test test-programs ## Build and run every test (SANITIZE=1: with the sanitizers)
+test: setup-run setup-test setup-pipeline test-programs ## Build and run every test (SANITIZE=1: with the sanitizers)
 	@BUILD=$(abspath $(BUILD)) RESPONDER=$(abspath $(BUILD))/responder $(IMAGE_SETTINGS) \
 		scripts/test
 

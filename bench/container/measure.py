@@ -9,6 +9,7 @@ Environment: IMAGE, FLASK_IMAGE, CONTAINER_ENGINE, ROUNDS (10).
 
 import os
 import pathlib
+import re
 import signal
 import statistics
 import subprocess
