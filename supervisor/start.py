@@ -436,6 +436,8 @@ class Service(Supervisor):
             self.failed = True
             self.options.mood = SupervisorStates.SHUTDOWN
         elif isinstance(event, (events.ProcessStateExitedEvent, events.ProcessStateBackoffEvent)):
+            if self.unfinished.get(name):
+                say(self.unfinished.pop(name) + b"\n")
             log("ERROR", f"{name} exited by itself and is started again")
             # What nginx has started survives it and keeps its port: it finishes what it is doing.
             if process.pid and signal_group(process.pid, process.config.stopsignal):

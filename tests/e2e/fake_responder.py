@@ -59,12 +59,21 @@ def decode(params):
     return pairs
 
 
+def mutter():
+    """Writes a line in pieces, as a program that does not buffer its messages."""
+    for piece in (b"some ", b"slow ", b"words\n"):
+        os.write(2, piece)
+        time.sleep(0.005)
+
+
 def answer(params, body, connection):
     told = {**decode(params), "body": body.decode("latin-1"), "connection": connection}
     told["request"] = next(REQUESTS)
     if os.path.exists(os.environ.get("FAILING", "")):
         return b"Status: 500 Internal Server Error\r\n\r\n"
     target = told["REQUEST_URI"]
+    if target == "/mutter":
+        mutter()
     if target in FIELDS:
         time.sleep(0.03)  # so that others come meanwhile
     text = json.dumps(told).encode()

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from client import Connection, Load, ask, request
-from service import copy_checkout, listens, wait_until
+from service import FAKE, copy_checkout, listens, wait_until
 
 NGINX_LINE = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+: .*"
 REPLACED = r'^{"severity":"WARNING","message":"worker \d+ was killed by signal 9 and is replaced"}$'
@@ -152,10 +152,10 @@ def check_gives_up(service, program):
 def test_a_responder_that_cannot_run_ends_it_all(launch, directory):
     program = f"{directory}/responder"
     with open(program, "w", encoding="utf-8") as file:
-        file.write('#!/bin/sh\n[ "${1:-}" = --check ] || { echo "cannot" >&2; exit 1; }\n')
+        file.write('#!/bin/sh\n[ "${1:-}" = --check ] || { printf cannot >&2; exit 1; }\n')
     os.chmod(program, 0o755)
     service = launch(responder=program)
-    service.expect("^cannot$", 3)  # with its own words
+    service.expect("^cannot$", 3)  # its own words, though the line has no end
     check_gives_up(service, "responder")
 
 
@@ -217,6 +217,26 @@ def test_every_line_is_whole(start):
     assert all(set(message) == {"severity", "message"} for message in messages)
     assert sum(" too large body" in line for line in service.lines()) == count
     assert sum(message["message"].startswith("GET /?name=") for message in messages) >= count - 32
+
+
+@pytest.mark.native
+def test_a_line_that_is_written_in_pieces_is_passed_on_whole(start):
+    service = start(responder=FAKE)
+
+    def complain():
+        """What nginx has a line to say about."""
+        with Connection(service.port) as connection:
+            connection.send(request("/", "POST", Content_Length="20000", Connection="close"))
+            connection.answer()
+
+    with Connection(service.port) as connection:
+        for _ in range(20):
+            connection.send(request("/mutter"))
+            for _ in range(5):
+                complain()
+            connection.answer()
+    service.expect("^some slow words$", 20)
+    service.expect(f"^{NGINX_LINE}$", 100)  # and nothing else
 
 
 # --- Many clients ---------------------------------------------------------------------------

@@ -260,7 +260,7 @@ def test_messages_that_nobody_reads_change_nothing(launch, kind):
     wait_until(answers, 10, "it answers")
     with Connection(service.port) as connection:
         for _ in range(1000):  # at debug level each has a line
-            connection.send(request("/"))
+            connection.send(request("/?name=Ada"))
             assert connection.answer().status == 200
     killed = service.named("responder")[0]
     killed.kill()

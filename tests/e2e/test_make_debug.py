@@ -1,6 +1,9 @@
 """`make debug`, typed in a terminal: one process that takes one request at a time, and gdb."""
 
 import concurrent.futures
+import contextlib
+import re
+import signal
 import socket
 
 import pytest
@@ -18,6 +21,13 @@ class Debug(Shell):
         with socket.socket(socket.AF_UNIX) as probe:
             wait_until(lambda: probe.connect_ex(path) == 0, 10, lambda: f"{path}:\n{self.log()}")
         return self
+
+    def end(self):
+        """nginx is in the background, in a session of its own."""
+        if match := re.search(r"forwards to (\S+)/responder.sock", self.log()):
+            with contextlib.suppress(FileNotFoundError), open(f"{match[1]}/nginx.pid") as file:
+                Process(int(file.read())).kill(signal.SIGTERM)
+        super().end()
 
     def says_after(self, typed, pattern):
         self.type(typed)
@@ -41,7 +51,7 @@ def test_make_debug_leaves_nothing_when_it_is_killed(launch):
     shell = launch(kind=Debug).wait_ready()
     responder = int(shell.wait_for_line(r"The responder is process (\d+)")[1])
     assert ask(shell.port).status == 200
-    Process(Process(responder).parent).kill(15)
+    Process(Process(responder).parent).kill(signal.SIGTERM)
     shell.wait_for_prompt()
     shell.type("exit\n")
     shell.wait()

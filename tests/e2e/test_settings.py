@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 
 import pytest
@@ -102,6 +103,8 @@ def test_a_run_directory_that_holds_other_files_is_refused_and_left_alone(launch
     os.mkdir(path, 0o755)
     os.mkdir(f"{path}/temp")
     open(f"{path}/file", "w", encoding="utf-8").close()
+    if os.geteuid() == 0:
+        shutil.chown(path, "www-data")
     launch(RUN_DIR=path).check_refuses(1, f"start: RUN_DIR={path} must be .* directory .*empty")
     assert set(os.listdir(path)) == {"file", "temp"}
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o755
