@@ -2,6 +2,8 @@
 
 usage: pipeline.py [FILE]      (make pipeline-local; FILE is cloudbuild.yaml)
 
+A rollout waits next to nothing between its shares. ROLLOUT_SOAK=60 makes it wait as in production.
+
 What is real: the file with its substitutions and its steps in order, in a clone of the present commit
 without history, as a build gets; the container engine; a registry on this machine; and the image that
 was pushed, which answers for the revisions. What stands in: gcloud and the addresses of Google (the
@@ -281,6 +283,7 @@ class Pipeline:
         return {
             **{name: os.environ[name] for name in kept if name in os.environ},
             **self.cloud.environment(),
+            **{name: value for name, value in os.environ.items() if name.startswith("ROLLOUT_")},
             "HOME": os.environ.get("HOME", "/"),
             "CONTAINER_ENGINE": self.engine,
             "PATH": str(self.tools(step["name"])),

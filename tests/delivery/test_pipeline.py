@@ -174,7 +174,7 @@ def test_an_image_without_cloud_builds_provenance_is_not_deployed(place, first_r
 
 # --- The smoke test ---------------------------------------------------------------------------
 
-START = "os.execv('/usr/bin/python3', ['python3', '-I', '-S', '/app/supervisor/start.py'])"
+START = "os.execv('/usr/bin/python3', ['python3', '-I', '-S', '/app/supervisor/start.pyc'])"
 SPAWN = START.replace("os.execv(", "os.spawnv(os.P_WAIT, ")
 
 
