@@ -158,7 +158,7 @@ class Revisions:
                     [self.engine, "pull", "--quiet", image], check=True, stdout=subprocess.DEVNULL
                 )
                 self.images.add(image)
-                service.IMAGE = image  # what Container runs
+                service.Container.image = image
                 self.running[name] = service.Container(K_SERVICE=stub.SERVICE, K_REVISION=name)
                 self.running[name].wait_ready()
         return self.running[name].port
