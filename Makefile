@@ -173,6 +173,10 @@ lint: setup-build setup-run setup-lint ## Check the code's form and look for mis
 bench: setup-run build ## Measure speed and size beside other servers (QUICK=1: in two minutes)
 	@exec bench/bench.py $(if $(QUICK),--quick)
 
+.PHONY: bench-instructions
+bench-instructions: setup-instructions build ## Count the instructions of a request, beside the last commit's (UPDATE=1)
+	@bench/instructions $(if $(UPDATE),--update)
+
 .PHONY: bench-deps
 bench-deps: setup-bench ## Install the other servers and what measures them
 

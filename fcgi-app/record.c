@@ -9,7 +9,10 @@
 
 _Static_assert(RECORD_HEADER_SIZE == FCGI_HEADER_LEN, "the header of a record");
 
-enum { BEGIN_SIZE = sizeof(FCGI_BeginRequestRecord) };
+enum {
+    BEGIN_SIZE = sizeof(FCGI_BeginRequestRecord),
+    KEPT_FIRST = 480 /* room at first: most requests fit and need no second allocation */
+};
 
 struct header {
     uint8_t version, type;
@@ -72,11 +75,12 @@ static bool reserve(struct incoming *incoming, size_t more)
         return false;
     if (wanted <= incoming->kept_size)
         return true;
-    uint8_t *kept = realloc(incoming->kept, 2 * wanted);
+    const size_t size = 2 * wanted + KEPT_FIRST;
+    uint8_t *kept = realloc(incoming->kept, size);
     if (!kept)
         return false;
     incoming->kept = kept;
-    incoming->kept_size = 2 * wanted;
+    incoming->kept_size = size;
     return true;
 }
 

@@ -91,7 +91,6 @@ static void close_connection(struct worker *worker, struct connection *connectio
     connection->next_free = worker->free;
     worker->free = connection;
     worker->open--;
-    worker->accept_ms = 0;
 }
 
 /* Does not block, and neither do its connections: a peer that takes no more of its answers, or

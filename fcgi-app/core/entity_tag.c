@@ -1,7 +1,5 @@
 #include "entity_tag.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 static uint64_t fnv_1a(uint64_t hash, const char *string)
@@ -18,7 +16,10 @@ uint64_t entity_tag_of(const char *content_type, const char *body)
 
 void entity_tag_print(uint64_t tag, char printed[ENTITY_TAG_SIZE])
 {
-    snprintf(printed, ENTITY_TAG_SIZE, "\"%016" PRIx64 "\"", tag);
+    static const char digits[] = "0123456789abcdef";
+    memcpy(printed, "\"0123456789abcdef\"", ENTITY_TAG_SIZE);
+    for (int i = ENTITY_TAG_SIZE - 3; i > 0; i--, tag >>= 4)
+        printed[i] = digits[tag & 0xF];
 }
 
 /* The list is walked element by element, since an opaque tag may itself contain a comma. */

@@ -69,13 +69,20 @@ static bool take(const char **cursor, char character)
     return true;
 }
 
-/* token, RFC 9110 section 5.6.2 */
+/* tchar, RFC 9110 section 5.6.2 */
+static bool is_token_character(char character)
+{
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+           (character >= '0' && character <= '9') ||
+           (character && strchr("!#$%&'*+-.^_`|~", character));
+}
+
 static bool take_token(const char **cursor, struct span *token)
 {
-    static const char characters[] = "!#$%&'*+-.^_`|~0123456789"
-                                     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    *token = (struct span){*cursor, strspn(*cursor, characters)};
-    *cursor += token->length;
+    token->start = *cursor;
+    while (is_token_character(**cursor))
+        (*cursor)++;
+    token->length = (size_t)(*cursor - token->start);
     return token->length > 0;
 }
 

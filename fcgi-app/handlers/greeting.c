@@ -2,7 +2,6 @@
 #include "../core/handler.h"
 #include "../core/utf8.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { SALUTATION_SIZE = 2 * NAME_MAX_CODE_POINTS * 4 + 2 }; /* UTF-8 takes up to 4 bytes each */
@@ -61,7 +60,10 @@ static void add_greeting(struct text *body, enum format format, const char *gree
                          const char *name)
 {
     char salutation[SALUTATION_SIZE];
-    snprintf(salutation, sizeof(salutation), "%s %s", greeting, name);
+    struct text text = text_in(salutation, sizeof(salutation));
+    text_add(&text, greeting);
+    text_add(&text, " ");
+    text_add(&text, name);
     switch (format) {
     case FORMAT_HTML:
         add_page(body, salutation);

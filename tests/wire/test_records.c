@@ -225,6 +225,18 @@ static void a_body_of_more_than_1_MiB_is_refused(void **state)
     expect_unharmed(responder);
 }
 
+/* What follows is still body, whatever it looks like; it must not be taken for another request. */
+static void a_connection_is_closed_behind_a_body_that_is_refused(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    const struct bytes *bytes = request_bytes(&(struct request){.keep = true, .body = MIB + 1});
+    client_send_until(client, bytes, bytes->length - FCGI_HEADER_LEN);
+    expect_answer(client, 413, NULL);
+    expect_closed(client);
+    expect_unharmed(responder);
+}
+
 static void a_body_that_is_not_as_long_as_declared_is_refused(void **state)
 {
     static const struct {
@@ -832,6 +844,7 @@ int main(void)
         cmocka_unit_test_wire(a_request_without_parameters_is_refused),
         cmocka_unit_test_wire(a_body_of_exactly_1_MiB_is_read_to_its_end),
         cmocka_unit_test_wire(a_body_of_more_than_1_MiB_is_refused),
+        cmocka_unit_test_wire(a_connection_is_closed_behind_a_body_that_is_refused),
         cmocka_unit_test_wire(a_body_that_is_not_as_long_as_declared_is_refused),
         cmocka_unit_test_wire(no_body_may_be_declared_as_an_empty_length),
         cmocka_unit_test_wire(a_body_does_not_reach_into_the_next_request),

@@ -601,10 +601,10 @@ static void a_malformed_target_with_a_control_character_is_logged(void **state)
 }
 
 /* Too few descriptors for what a worker has to wait for. The leak checker wants more than that. */
-static void run_with_too_few_descriptors(void **state, const char *workers)
+static void run_with_too_few_descriptors(void **state, unsigned descriptors, const char *workers)
 {
     struct responder *responder = *state;
-    responder->descriptors_max = 4;
+    responder->descriptors_max = descriptors;
     start(responder, WORDS(workers, "LOG_LEVEL=error", "ASAN_OPTIONS=detect_leaks=0"));
     expect_exit(responder, EX_SOFTWARE);
     expect_log_lines(responder, lines_in(log_of(responder)));
@@ -613,7 +613,7 @@ static void run_with_too_few_descriptors(void **state, const char *workers)
 static void workers_that_die_at_their_start_end_the_service(void **state)
 {
     const int64_t began_ms = now_ms();
-    run_with_too_few_descriptors(state, "WORKERS=1");
+    run_with_too_few_descriptors(state, STARTED_DESCRIPTORS - 1, "WORKERS=1");
     assert_in_range(now_ms() - began_ms, 100, PROMPT_MS); /* ever later, but it is still a start */
     const char *log = strstr(log_of(*state), "6 workers in a row died");
     if (!log || lines_in(log) != 1)
@@ -622,9 +622,11 @@ static void workers_that_die_at_their_start_end_the_service(void **state)
 
 static void a_worker_that_dies_at_its_start_says_why(void **state)
 {
-    run_with_too_few_descriptors(state, "WORKERS=2");
-    if (!strstr(log_of(*state), "Too many open files"))
-        fail_msg("expected the error to be EMFILE's, got: %s", printable(log_of(*state)));
+    for (unsigned descriptors = 4; descriptors < STARTED_DESCRIPTORS; descriptors++) {
+        run_with_too_few_descriptors(state, descriptors, "WORKERS=2");
+        if (!strstr(log_of(*state), "Too many open files"))
+            fail_msg("expected the error to be EMFILE's, got: %s", printable(log_of(*state)));
+    }
 }
 
 int main(void)
