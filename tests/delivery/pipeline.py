@@ -283,6 +283,7 @@ class Pipeline:
         return {
             **{name: os.environ[name] for name in kept if name in os.environ},
             **self.cloud.environment(),
+            "ROLLOUT_LIMIT": "600",
             **{name: value for name, value in os.environ.items() if name.startswith("ROLLOUT_")},
             "HOME": os.environ.get("HOME", "/"),
             "CONTAINER_ENGINE": self.engine,
