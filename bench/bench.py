@@ -19,7 +19,7 @@ import machine
 import report
 from load import measure, smallest_share
 from server import Failure, Server
-from settings import BUILD, CROWD, REPOSITORY, SETTINGS, TYPICAL
+from settings import BUILD, CROWD, REPOSITORY, SETTINGS, TYPICAL, theirs
 
 FULL = {"rounds": 5, "seconds": 2, "connections": (1, 8, TYPICAL, 256, CROWD)}
 QUICK = {"rounds": 1, "seconds": 1, "connections": (TYPICAL, 256, CROWD)}
@@ -36,6 +36,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=int, help="that each measurement takes")
     parser.add_argument("--connections", type=numbers, metavar="N,...")
     parser.add_argument("--only", action="append", metavar="NAME", help="as the tables have it")
+    parser.add_argument("--against", type=pathlib.Path, help="another checkout, which is built")
     parser.add_argument("--output", type=pathlib.Path, help="directory of results.md and plots")
     if "--quick" in sys.argv:
         parser.set_defaults(**QUICK, output=BUILD)
@@ -57,14 +58,14 @@ def prepare():
     BUILD.mkdir(parents=True, exist_ok=True)
 
 
-def choose(names):
+def choose(names, against):
     """The settings of these names, or all, and why those that this machine lacks something for are
-    skipped."""
+    skipped; and in any case those of another checkout."""
     known = {setting.name: setting for setting in SETTINGS}
     unknown = set(names or ()) - known.keys()
     if unknown:
         raise Failure(f"no {', '.join(unknown)}; there are: {', '.join(known)}")
-    wanted = [known[name] for name in names or known]
+    wanted = [known[name] for name in names or known] + (theirs(against) if against else [])
     skipped = {setting.name: reason for setting in wanted if (reason := setting.missing())}
     return [setting for setting in wanted if setting.name not in skipped], skipped
 
@@ -111,7 +112,7 @@ def show(row, wrong):
 
 def run(options):
     prepare()
-    settings, skipped = choose(options.only)
+    settings, skipped = choose(options.only, options.against)
     for name, reason in skipped.items():
         print(f"skipped: {name}: {reason}", flush=True)
     try_out(settings, machine.split_cpus()[0])

@@ -23,10 +23,11 @@ more as ratios than by themselves.
 ![The 99th percentile of latency over connections](latency.svg)
 """
 
-HEADLINE = """With {connections} connections hello-fcgi answers {go} times as many requests per second
-as Go's net/http, {flask} times as many as Flask's own server, and {limit} times as many as an nginx
-that only returns a constant. With its cache off, so that each request goes through the responder, it
-is {uncached_go} times as many as Go and {uncached_textbook} times as many as libfcgi's usual loop."""
+HEADLINE = """With {connections} connections hello-fcgi answers {go} times as many requests per
+second as Go's net/http, {flask} times as many as Flask's own server, and {limit} times as many as an
+nginx that only returns a constant. With its cache off, so that each request goes through the
+responder, it is {uncached_go} times as many as Go and {uncached_textbook} times as many as libfcgi's
+usual loop."""
 
 METHOD = """Each server is started for each measurement of {seconds} s alone, warmed up, loaded by
 wrk, asked by one more client every 0.1 s whether body and fields are still right, and stopped. All

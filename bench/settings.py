@@ -63,9 +63,25 @@ def nginx_files(location):
     return {"nginx.conf": "nginx.conf", "location.conf": location}
 
 
-# As `make run` and the container start it.
-OURS = [[PYTHON, "-I", f"{REPOSITORY}/supervisor/start.py"]]
-OUR_ENVIRONMENT = {"RESPONDER": RESPONDER, "RUN_DIR": "{run_dir}/run", "CACHE": "on"}
+
+def ours(name, cache, checkout=REPOSITORY, responder=RESPONDER):
+    """As `make run` and the container start it."""
+    return Setting(
+        name=name,
+        commands=[[PYTHON, "-I", f"{checkout}/supervisor/start.py"]],
+        environment={"RESPONDER": responder, "RUN_DIR": "{run_dir}/run", "CACHE": cache},
+    )
+
+
+def theirs(checkout):
+    """Ours from another checkout, which has been built."""
+    where, responder = checkout.resolve(), f"{checkout.resolve()}/build/responder"
+    return [
+        ours(f"{setting.name}, {checkout}", setting.environment["CACHE"], where, responder)
+        for setting in (DEFAULT, CACHE_OFF)
+    ]
+
+
 # As sealed as Cloud Run may run it.
 CONTAINER = [
     *(ENGINE or "podman", "run", "--rm", "--name={name}", "--network=host", "--read-only"),
@@ -85,10 +101,8 @@ GUNICORN = [
 LIMIT = Setting(
     name="nginx `return 200`", commands=[NGINX], files=nginx_files("limit.conf"), needs=("nginx",)
 )
-DEFAULT = Setting(name="hello-fcgi", commands=OURS, environment=OUR_ENVIRONMENT)
-CACHE_OFF = Setting(
-    name="hello-fcgi, cache off", commands=OURS, environment={**OUR_ENVIRONMENT, "CACHE": "off"}
-)
+DEFAULT = ours("hello-fcgi", "on")
+CACHE_OFF = ours("hello-fcgi, cache off", "off")
 ONE_CPU = Setting(name="hello-fcgi, container, 1 CPU", commands=[CONTAINER], container=True)
 GO = Setting(
     name="Go net/http",

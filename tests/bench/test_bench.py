@@ -185,13 +185,21 @@ def start(directory, *arguments):
     )
 
 
-def test_ours_and_a_peer_are_measured_and_reported(directory):
-    names = [LIMIT.name, CACHE_OFF.name]
-    benchmark = start(directory, "--connections=8,64", *(f"--only={name}" for name in names))
+def test_ours_a_peer_and_another_checkout_are_measured_and_reported(directory):
+    (directory / "build").mkdir()
+    shutil.copy(RESPONDER, directory / "build/responder")
+    for part in ("supervisor", "nginx"):
+        (directory / part).symlink_to(BENCH.parent / part)
+    only = [LIMIT.name, CACHE_OFF.name]
+    names = [*only, f"{DEFAULT.name}, {directory}", f"{CACHE_OFF.name}, {directory}"]
+    benchmark = start(
+        directory,
+        *("--connections=64", f"--against={directory}", *(f"--only={name}" for name in only)),
+    )
     output, _ = benchmark.communicate(timeout=60)
     assert benchmark.returncode == 0, output
     rows = json.loads((directory / "build/bench/measured.json").read_text())["rows"]
-    assert [measured["setting"] for measured in rows] == 2 * names
+    assert [measured["setting"] for measured in rows] == names
     for measured in rows:
         assert measured["errors"] == 0, f"{measured}\n{output}"
         fields = ("rps", "p50", "p99", "p999", "cpu_us", "idle_mb", "loaded_mb", "first_ms")
