@@ -1,6 +1,6 @@
 # What one can do with hello-fcgi; `make` alone lists it.
 #
-# Variables: PORT, RUN_DIR and the responder's own (README), and
+# Variables: PORT, RUN_DIR, CACHE and the responder's own (README), and
 #   SANITIZE=1   build with the address and undefined-behaviour sanitizers (run, test)
 #   GDB=1        start the responder under gdb (debug)
 #   V=1          print the commands that build
