@@ -116,6 +116,10 @@ class Process:
         with open(f"/proc/{self.pid}/status", encoding="utf-8") as file:
             return re.search(rf"^{field}:(.*)$", file.read(), re.MULTILINE)[1].split()
 
+    def children(self):
+        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="utf-8") as file:
+            return [Process(int(pid)) for pid in file.read().split()]
+
     def has_ended(self):
         try:
             return Process(self.pid).state in "ZX"

@@ -175,12 +175,15 @@ def test_workers_that_keep_dying_end_it_all(start):
     service = start(ASAN_OPTIONS="detect_leaks=0")
 
     def kill_all_workers():
-        with contextlib.suppress(AssertionError):  # while there is no responder
-            for worker in service.named("responder")[1]:
-                worker.kill()
+        with contextlib.suppress(AssertionError, OSError):  # while there is no responder
+            responder = service.named("responder")[0]
+            while not responder.has_ended():
+                for worker in responder.children():
+                    worker.kill()
+                time.sleep(0.001)
         return service.process.poll() is not None
 
-    wait_until(kill_all_workers, 15, lambda: f"it gives up:\n{service.log()}")
+    wait_until(kill_all_workers, 40, lambda: f"it gives up:\n{service.log()}")
     service.expect('^{"severity":"ERROR","message":"6 workers in a row died .*; giving up"}$')
     service.expect(REPLACED, 0)
     service.expect(f"^{NGINX_LINE}", 0)
