@@ -8,7 +8,7 @@ import time
 
 import pytest
 from client import Connection, Load, ask, request
-from service import ENGINE, Container, wait_until
+from service import ENGINE, Container, listens, wait_until
 
 # --- What it writes -------------------------------------------------------------------------
 
@@ -112,18 +112,29 @@ def test_its_health_check_asks_the_service(start, image):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_under_load_takes_less_than_5_s_and_cuts_no_answer_off(start, number):
+def test_a_stop_under_load_takes_less_than_5_s_and_loses_no_request(start, number):
+    """Neither one that is being answered, nor one of which nginx has read a part."""
     service = start()
     first, *_ = service.processes()
+    begun = [Connection(service.port) for _ in range(64)]
+    for connection in begun:
+        connection.send(request("/?name=Ada")[:-2])
     with Load(service.port, 64) as load:
         wait_until(lambda: load.answered > 1000, 10, lambda: f"1000 answers, but {load}")
         started = time.monotonic()
         first.kill(number)
+        wait_until(lambda: not listens(service.port), 3, "it takes no more connections")
         first.kill(number)  # which changes nothing
+        for connection in begun:
+            connection.send(b"\r\n")
+        answers = [connection.answer() for connection in begun]
         status = service.wait(10)
         took = time.monotonic() - started
     assert status == 0 and took < 5, f"status {status} after {took:.1f} s:\n{service.log()}"
     assert not load.failures, str(load)
+    for connection, answer in zip(begun, answers):
+        connection.socket.close()
+        assert (answer.status, answer.text) == (200, "Hello Ada\n"), str(answer)
 
 
 # --- All or nothing -------------------------------------------------------------------------
