@@ -38,8 +38,8 @@ def outputs():
     values = json.loads(ended.stdout or "{}") if ended.returncode == 0 else {}
     if "project_id" not in values:
         raise Failure(
-            "Terraform knows no project here. Make one with docs/deploy.md, or connect this checkout"
-            " to the one there is: terraform -chdir=terraform init"
+            "Terraform knows no project here. Make one with docs/deploy.md, or connect this"
+            " checkout to the one there is: terraform -chdir=terraform init"
             f" -backend-config=bucket=PROJECT-terraform-state\n{ended.stderr.strip()}".rstrip()
         )
     return {name: output["value"] for name, output in values.items()}
@@ -55,7 +55,8 @@ def require_credentials():
 
 def services(known):
     return [
-        Service(known["service"], region, known["project_id"]) for region in known["regions"].split()
+        Service(known["service"], region, known["project_id"])
+        for region in known["regions"].split()
     ]
 
 

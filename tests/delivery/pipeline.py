@@ -4,13 +4,13 @@ usage: pipeline.py [FILE]      (make pipeline-local; FILE is cloudbuild.yaml)
 
 A rollout waits next to nothing between its shares. ROLLOUT_SOAK=60 makes it wait as in production.
 
-What is real: the file with its substitutions and its steps in order, in a clone of the present commit
-without history, as a build gets; the container engine; a registry on this machine; and the image that
-was pushed, which answers for the revisions. What stands in: gcloud and the addresses of Google (the
-stub beside this file). The images of the builders are not pulled: a step of one that is known runs on
-this machine, and finds of its programs only those that the image has. Anything else is refused, by
-name, before the first step: another image, a field of the file that is not in here, a substitution
-that nobody sets.
+What is real: the file with its substitutions and its steps in order, in a clone of the present
+commit without history, as a build gets; the container engine; a registry on this machine; and the
+image that was pushed, which answers for the revisions. What stands in: gcloud and the addresses of
+Google (the stub beside this file). The images of the builders are not pulled: a step of one that is
+known runs on this machine, and finds of its programs only those that the image has. Anything else
+is refused, by name, before the first step: another image, a field of the file that is not in here,
+a substitution that nobody sets.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))  # for servic
 import cloud as stub  # noqa: E402
 import service  # noqa: E402
 
-EVERYWHERE = """sh bash cat cp cut date dirname env false find grep head ls mkdir mktemp mv rm sed sleep
-    sort tail tee test touch tr true uname wc""".split()
+EVERYWHERE = """sh bash cat cp cut date dirname env false find grep head ls mkdir mktemp mv rm sed
+    sleep sort tail tee test touch tr true uname wc""".split()
 DOCKER, GCLOUD = "gcr.io/cloud-builders/docker", "gcr.io/google.com/cloudsdktool/google-cloud-cli"
 # The programs of each builder's image beside those, from the Dockerfiles that Google publishes, and
 # what a step of it runs without an entrypoint. Neither image has jq.
@@ -167,7 +167,8 @@ class Revisions:
         for container in self.running.values():
             container.stop()
             container.end()
-        subprocess.run([self.engine, "rmi", *self.images], capture_output=True)
+        for image in self.images:
+            subprocess.run([self.engine, "rmi", image], capture_output=True)
 
 
 class Cloud(stub.Cloud):
@@ -232,7 +233,8 @@ class Pipeline:
         ).stdout.split()  # fmt: skip
         pull_request = [f"localhost/{stub.SERVICE}:{tag}" for tag in (self.commit, "test")]
         names = [name for name in listed if name.startswith(self.host) or name in pull_request]
-        subprocess.run([self.engine, "rmi", *names], capture_output=True)
+        for name in names:
+            subprocess.run([self.engine, "rmi", name], capture_output=True)
 
     def substitutions(self, **more):
         """What the trigger sets (terraform/delivery.tf), and what Cloud Build does."""

@@ -1,4 +1,4 @@
-"""The build files and the command lines of gcloud, held against gcloud itself where it is installed.
+"""Build files and command lines of gcloud, held against gcloud itself where it is installed.
 
 gcloud's own parsers are asked, which need neither network nor credentials. Elsewhere the fields of
 the build files are held against the list in here, which is gcloud's.
