@@ -26,7 +26,7 @@ enum {
     STOP_MS = 3000, /* for workers to stop; they need at most DRAIN_MS of worker.c */
 };
 
-struct slot {
+struct worker {
     pid_t pid;          /* 0: no worker now */
     int64_t started_ms; /* when it was forked */
     int64_t start_ms;   /* when one is to be forked, where pid is 0 */
@@ -35,8 +35,8 @@ struct slot {
 struct parent {
     const struct settings *settings;
     struct shared *shared;
-    struct slot slots[WORKERS_MAX]; /* settings->workers of them are used */
-    int stillborn;                  /* workers in a row that died as soon as they were started */
+    struct worker workers[WORKERS_MAX]; /* settings->workers of them, each in its slot */
+    int stillborn; /* workers in a row that died as soon as they were started */
 };
 
 static int64_t now_ms(void)
@@ -46,35 +46,37 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void become_worker(const struct parent *parent, pid_t parent_pid)
+static void become_worker(const struct parent *parent, const struct worker *worker,
+                          pid_t parent_pid)
 {
     /* SIGTERM rather than SIGKILL: a worker that has lost its parent still finishes its requests.
      */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent_pid)
         exit(EX_OK); /* the parent died before the prctl */
-    exit(worker_run(parent->settings, parent->shared));
+    exit(worker_run(parent->settings, parent->shared,
+                    &parent->shared->slots[worker - parent->workers]));
 }
 
-static void start_worker(struct parent *parent, struct slot *slot)
+static void start_worker(struct parent *parent, struct worker *worker)
 {
     const pid_t parent_pid = getpid();
-    slot->started_ms = now_ms();
-    slot->pid = fork();
-    if (slot->pid == 0)
-        become_worker(parent, parent_pid);
-    if (slot->pid > 0)
+    worker->started_ms = now_ms();
+    worker->pid = fork();
+    if (worker->pid == 0)
+        become_worker(parent, worker, parent_pid);
+    if (worker->pid > 0)
         return;
     log_line(LOG_ERROR, "fork: %s; trying again in 1 s", strerror(errno));
-    slot->pid = 0;
-    slot->start_ms = now_ms() + 1000;
+    worker->pid = 0;
+    worker->start_ms = now_ms() + 1000;
 }
 
 static void start_due(struct parent *parent)
 {
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->slots[i].pid == 0 && parent->slots[i].start_ms <= now_ms())
-            start_worker(parent, &parent->slots[i]);
+        if (parent->workers[i].pid == 0 && parent->workers[i].start_ms <= now_ms())
+            start_worker(parent, &parent->workers[i]);
 }
 
 static void log_death(pid_t pid, int status)
@@ -88,12 +90,12 @@ static void log_death(pid_t pid, int status)
 }
 
 /* A worker is replaced at once, unless it died as soon as it was started: then ever later. */
-static void plan_replacement(struct parent *parent, struct slot *slot)
+static void plan_replacement(struct parent *parent, struct worker *worker)
 {
     const int64_t now = now_ms();
-    parent->stillborn = now - slot->started_ms < STILLBORN_MS ? parent->stillborn + 1 : 0;
-    slot->pid = 0;
-    slot->start_ms =
+    parent->stillborn = now - worker->started_ms < STILLBORN_MS ? parent->stillborn + 1 : 0;
+    worker->pid = 0;
+    worker->start_ms =
         parent->stillborn > 1 ? now + (BACKOFF_FIRST_MS << (parent->stillborn - 2)) : now;
 }
 
@@ -103,13 +105,13 @@ static void reap(struct parent *parent, bool replace)
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         for (int i = 0; i < parent->settings->workers; i++) {
-            if (parent->slots[i].pid != pid)
+            if (parent->workers[i].pid != pid)
                 continue;
             if (replace) {
                 log_death(pid, status);
-                plan_replacement(parent, &parent->slots[i]);
+                plan_replacement(parent, &parent->workers[i]);
             }
-            parent->slots[i].pid = 0;
+            parent->workers[i].pid = 0;
         }
     }
 }
@@ -117,7 +119,7 @@ static void reap(struct parent *parent, bool replace)
 static bool any_alive(const struct parent *parent)
 {
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->slots[i].pid > 0)
+        if (parent->workers[i].pid > 0)
             return true;
     return false;
 }
@@ -125,8 +127,8 @@ static bool any_alive(const struct parent *parent)
 static void signal_workers(const struct parent *parent, int signal)
 {
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->slots[i].pid > 0)
-            kill(parent->slots[i].pid, signal);
+        if (parent->workers[i].pid > 0)
+            kill(parent->workers[i].pid, signal);
 }
 
 /* The next of the signals that concern the parent, 0 when none came before the time was up. */
@@ -164,8 +166,8 @@ static int64_t next_start_ms(const struct parent *parent)
 {
     int64_t next = now_ms() + (int64_t)3600 * 1000;
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->slots[i].pid == 0 && parent->slots[i].start_ms < next)
-            next = parent->slots[i].start_ms;
+        if (parent->workers[i].pid == 0 && parent->workers[i].start_ms < next)
+            next = parent->workers[i].start_ms;
     return next;
 }
 

@@ -3,13 +3,7 @@
 #define SERVICE_H
 
 #include "core/settings.h"
-
-#include <stdatomic.h>
-
-/* Memory that the parent and its workers share; made before the first fork. */
-struct shared {
-    atomic_bool draining; /* set once, when the parent is told to stop */
-};
+#include "shared.h"
 
 /*
  * Serves on the listening socket that is file descriptor 0 (FCGI_LISTENSOCK_FILENO) with
@@ -22,9 +16,10 @@ __attribute__((nonnull, warn_unused_result)) int service_run(const struct settin
 
 /*
  * What a worker process does: answers requests from the listening socket until it is told to stop,
- * by the same signals, all of which must be blocked. Returns an exit status.
+ * by the same signals, all of which must be blocked. slot is its own in shared. Returns an exit
+ * status.
  */
-__attribute__((nonnull, warn_unused_result)) int worker_run(const struct settings *settings,
-                                                            const struct shared *shared);
+__attribute__((nonnull, warn_unused_result)) int
+worker_run(const struct settings *settings, struct shared *shared, struct slot *slot);
 
 #endif

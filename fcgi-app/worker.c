@@ -39,7 +39,8 @@ struct connection {
 
 struct worker {
     const struct settings *settings;
-    const struct shared *shared;
+    struct shared *shared;
+    struct slot *slot;
     int epoll, signals;
     bool accepting;    /* the listening socket is in the epoll set */
     int64_t accept_ms; /* when to try again, if it is not */
@@ -344,13 +345,14 @@ static bool worker_init(struct worker *worker)
     return worker->accepting;
 }
 
-int worker_run(const struct settings *settings, const struct shared *shared)
+int worker_run(const struct settings *settings, struct shared *shared, struct slot *slot)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
     if (!worker)
         return EX_OSERR;
     worker->settings = settings;
     worker->shared = shared;
+    worker->slot = slot;
     if (!worker_init(worker)) {
         log_line(LOG_ERROR, "cannot wait for connections: %s", strerror(errno));
         free(worker);

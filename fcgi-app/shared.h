@@ -1,0 +1,81 @@
+/*
+ * The memory that the parent and its workers share: made by the parent before the first fork, and
+ * zero at first. There are no locks in it: each part has one writer, named below, so that a
+ * process that dies in the middle of anything leaves nothing locked.
+ */
+#ifndef SHARED_H
+#define SHARED_H
+
+#include "core/settings.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+    ROUTES_MAX = 8,    /* that are counted apart; the last is for requests without a route */
+    METHODS_MAX = 10,  /* RFC 9110's, PATCH, and one for all others */
+    STATUSES_MAX = 20, /* that the responder uses, and one for all others */
+    BUCKETS_MAX = 17,  /* of durations, 100 us to 10 s and more */
+    METHOD_SHOWN = 16, /* bytes that a log line shows of a request in hand, NUL included */
+    TARGET_SHOWN = 256,
+    REQUEST_ID_SHOWN = 72, /* the longest has 64 */
+    SUSPECTS_MAX = 16,
+};
+
+/* Has one writer: see count. */
+typedef atomic_uint_least64_t counter;
+
+/* Adds to a counter of this process's own: a plain addition, as the compiler makes it. */
+static inline void count(counter *counter, uint64_t number)
+{
+    const uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + number, memory_order_relaxed);
+}
+
+/* What a worker does now. Its writer is the worker. */
+struct activity {
+    atomic_bool busy;    /* has something to do, rather than waits for it */
+    counter beat;        /* moves whenever the worker gets on with what it does */
+    counter fingerprint; /* of the request in hand, 0: none */
+    /* Of the same request. Not to be read before the worker has ended. */
+    char method[METHOD_SHOWN], target[TARGET_SHOWN], request_id[REQUEST_ID_SHOWN];
+};
+
+/* What the workers of one slot have done so far. Its writer is the worker; a worker that replaces
+ * another goes on with its numbers, so that they never go back. */
+struct traffic {
+    counter requests[ROUTES_MAX][METHODS_MAX][STATUSES_MAX];
+    counter durations[ROUTES_MAX][BUCKETS_MAX]; /* each counts what is in no smaller bucket */
+    counter seconds_e9[ROUTES_MAX];             /* the sum of the durations, in nanoseconds */
+    counter request_bytes, response_bytes;      /* of bodies */
+    counter accepted;                           /* connections */
+    counter connections; /* open now; the parent zeroes it for a new worker */
+};
+
+/* A slot holds one worker at a time. */
+struct slot {
+    struct activity activity;
+    struct traffic traffic;
+};
+
+/* A request, by its fingerprint, that a worker did not survive. Its writer is the parent. */
+struct suspect {
+    counter fingerprint; /* 0: none */
+    counter until_ms;    /* refused up to then, on the monotonic clock; 0: it is not */
+    uint32_t deaths;     /* the parent's own, as the next */
+    int64_t last_ms;
+};
+
+struct shared {
+    atomic_bool draining; /* by the parent, once, when the stop is announced or begins */
+    atomic_bool watched;  /* by the parent: it looks at busy workers; else one has to wake it */
+    pid_t parent;
+    struct suspect suspects[SUSPECTS_MAX];
+    counter started;                /* workers, by the parent, as the next */
+    counter died[3];                /* exited, by a signal, ended since it hung */
+    struct slot slots[WORKERS_MAX]; /* settings->workers of them are used */
+};
+
+#endif
