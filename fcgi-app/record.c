@@ -192,6 +192,12 @@ void incoming_reset(struct incoming *incoming)
     *incoming = (struct incoming){.stage = 0};
 }
 
+bool incoming_keeps(const struct incoming *incoming)
+{
+    return incoming->kept[RECORD_HEADER_SIZE + offsetof(FCGI_BeginRequestBody, flags)] &
+           FCGI_KEEP_CONN;
+}
+
 /* --- What libfcgi gets ---------------------------------------------------------------------- */
 
 /* The length at *at, of one byte or of four; *at then stands behind it. */
@@ -246,11 +252,16 @@ size_t incoming_print(const struct incoming *incoming, uint8_t *end)
 
 /* --- What is answered without libfcgi ------------------------------------------------------- */
 
+static size_t write_end(uint8_t *record, uint16_t id, uint8_t status)
+{
+    const FCGI_EndRequestBody body = {.protocolStatus = status};
+    memcpy(record + RECORD_HEADER_SIZE, &body, sizeof(body));
+    return write_header(record, FCGI_END_REQUEST, id, sizeof(body));
+}
+
 void multiplexed_answer(const struct incoming *incoming, uint8_t answer[REFUSAL_SIZE])
 {
-    const FCGI_EndRequestBody body = {.protocolStatus = FCGI_CANT_MPX_CONN};
-    (void)write_header(answer, FCGI_END_REQUEST, read_header(incoming->header).id, sizeof(body));
-    memcpy(answer + RECORD_HEADER_SIZE, &body, sizeof(body));
+    (void)write_end(answer, read_header(incoming->header).id, FCGI_CANT_MPX_CONN);
 }
 
 /* Whether a FCGI_GET_VALUES record asks for name. Its content is a list of name-value pairs with
@@ -301,4 +312,24 @@ size_t management_answer(const uint8_t *record, unsigned connections,
     const uint8_t body[sizeof(FCGI_UnknownTypeBody)] = {type};
     memcpy(answer + RECORD_HEADER_SIZE, body, sizeof(body));
     return write_header(answer, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(body));
+}
+
+/* --- What is answered with libfcgi ---------------------------------------------------------- */
+
+size_t answer_wrap(uint8_t *records, size_t length, uint16_t id)
+{
+    const size_t count = (length + OUTPUT_CONTENT_MAX - 1) / OUTPUT_CONTENT_MAX;
+    for (size_t i = count; i-- > 0;) {
+        uint8_t *record = records + i * (RECORD_HEADER_SIZE + OUTPUT_CONTENT_MAX);
+        const size_t from = i * OUTPUT_CONTENT_MAX;
+        const size_t left = length - from;
+        const size_t content = left < OUTPUT_CONTENT_MAX ? left : OUTPUT_CONTENT_MAX;
+        if (i > 0)
+            memmove(record + RECORD_HEADER_SIZE, records + RECORD_HEADER_SIZE + from, content);
+        (void)write_header(record, FCGI_STDOUT, id, content);
+    }
+    uint8_t *end = records + length + count * RECORD_HEADER_SIZE;
+    end += write_header(end, FCGI_STDOUT, id, 0);
+    end += write_end(end, id, FCGI_REQUEST_COMPLETE);
+    return (size_t)(end - records);
 }

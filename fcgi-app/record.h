@@ -13,7 +13,8 @@
 
 enum {
     RECORD_HEADER_SIZE = 8,
-    MANAGEMENT_CONTENT_MAX = 128,                                  /* of a record to be answered */
+    OUTPUT_CONTENT_MAX = 65528,   /* of a record of FCGI_STDOUT, which holds at most 65535 */
+    MANAGEMENT_CONTENT_MAX = 128, /* of a record to be answered */
     MANAGEMENT_SIZE = RECORD_HEADER_SIZE + MANAGEMENT_CONTENT_MAX, /* of the answer */
     REFUSAL_SIZE = 2 * RECORD_HEADER_SIZE,
     PARAMS_MAX = 512 * 1024,                   /* of a request; nginx sends less than 64 KiB */
@@ -51,6 +52,9 @@ incoming_take(struct incoming *incoming, const uint8_t *bytes, size_t length, si
 /* Makes incoming empty again and frees what it kept. */
 __attribute__((nonnull)) void incoming_reset(struct incoming *incoming);
 
+/* Whether the connection of a request that has begun stays open behind it (FCGI_KEEP_CONN). */
+__attribute__((nonnull, warn_unused_result)) bool incoming_keeps(const struct incoming *incoming);
+
 /* Whether the parameters of a whole request are name-value pairs (section 3.4) and nothing else. */
 __attribute__((nonnull, warn_unused_result)) bool
 incoming_has_pairs(const struct incoming *incoming);
@@ -69,6 +73,18 @@ __attribute__((nonnull, warn_unused_result)) size_t incoming_print(const struct 
  */
 __attribute__((nonnull, warn_unused_result)) size_t
 management_answer(const uint8_t *record, unsigned connections, uint8_t answer[MANAGEMENT_SIZE]);
+
+/* Room for the records around so many bytes of FCGI_STDOUT, and for these bytes. */
+#define ANSWER_SIZE_MAX(output)                                                                    \
+    ((output) + ((output) / OUTPUT_CONTENT_MAX + 2) * RECORD_HEADER_SIZE + REFUSAL_SIZE)
+
+/*
+ * Makes the records of a whole answer out of length bytes of FCGI_STDOUT that lie at
+ * records + RECORD_HEADER_SIZE, where there has to be room for ANSWER_SIZE_MAX(length). Returns
+ * the length of all.
+ */
+__attribute__((nonnull, warn_unused_result)) size_t answer_wrap(uint8_t *records, size_t length,
+                                                                uint16_t id);
 
 /* Writes the answer to ARRIVAL_MULTIPLEXED: FCGI_END_REQUEST with FCGI_CANT_MPX_CONN. */
 __attribute__((nonnull)) void multiplexed_answer(const struct incoming *incoming,

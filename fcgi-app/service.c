@@ -1,6 +1,8 @@
 #include "service.h"
 
+#include "clock.h"
 #include "log.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <fastcgi.h>
@@ -15,7 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -38,13 +39,6 @@ struct parent {
     struct worker workers[WORKERS_MAX]; /* settings->workers of them, each in its slot */
     int stillborn; /* workers in a row that died as soon as they were started */
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void become_worker(const struct parent *parent, const struct worker *worker,
                           pid_t parent_pid)

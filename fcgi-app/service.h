@@ -14,12 +14,4 @@
  */
 __attribute__((nonnull, warn_unused_result)) int service_run(const struct settings *settings);
 
-/*
- * What a worker process does: answers requests from the listening socket until it is told to stop,
- * by the same signals, all of which must be blocked. slot is its own in shared. Returns an exit
- * status.
- */
-__attribute__((nonnull, warn_unused_result)) int
-worker_run(const struct settings *settings, struct shared *shared, struct slot *slot);
-
 #endif

@@ -1,68 +1,24 @@
-#include "core/respond.h"
-#include "environment.h"
+#include "worker.h"
+
+#include "connection.h"
 #include "log.h"
-#include "record.h"
-#include "service.h"
 
 #include <errno.h>
 #include <fastcgi.h>
-#include <fcgiapp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-    CONNECTIONS_MAX = 1024, /* of one worker; Cloud Run sends an instance at most 1000 requests */
-    EVENTS_MAX = 64,        /* taken from the kernel at once */
-    READ_SIZE = 64 * 1024,  /* read from a connection at once; nginx sends less */
-    STALL_MS = 5000,        /* without a byte of the rest of a request, which nginx sends at once */
-    ACCEPT_PAUSE_MS = 100,  /* when descriptors or memory ran out */
-    DRAIN_MS = 1000,        /* for requests that have arrived in part when the service stops */
+    EVENTS_MAX = 64,       /* taken from the kernel at once */
+    ACCEPT_PAUSE_MS = 100, /* when descriptors or memory ran out */
+    DRAIN_MS = 1000,       /* for requests that have arrived in part when the service stops */
 };
-
-enum stop { STOP_NO, STOP_DRAIN, STOP_NOW };
-
-struct connection {
-    int fd; /* -1: none */
-    struct connection *next_free;
-    bool answered;    /* the last thing that happened was an answer: idle, nothing has arrived */
-    int64_t stall_ms; /* when the rest of a request is too late, 0: nothing is to come */
-    struct incoming incoming;
-};
-
-struct worker {
-    const struct settings *settings;
-    struct shared *shared;
-    struct slot *slot;
-    int epoll, signals;
-    bool accepting;    /* the listening socket is in the epoll set */
-    int64_t accept_ms; /* when to try again, if it is not */
-    int64_t stall_ms;  /* the first of the connections', or before it; 0: none */
-    enum stop stop;
-    unsigned open;
-    struct connection *free;
-    struct connection connections[CONNECTIONS_MAX];
-    FCGX_Request fcgi;
-    int handover; /* a file in memory, from which libfcgi reads requests */
-    uint8_t *end; /* of the file, which is mapped */
-    struct response response;
-    char printed[RESPONSE_MAX];
-    uint8_t read[READ_SIZE];
-};
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool watch(const struct worker *worker, int fd, uint32_t events, void *data)
 {
@@ -81,17 +37,6 @@ static void stop_accepting(struct worker *worker)
 {
     epoll_ctl(worker->epoll, EPOLL_CTL_DEL, FCGI_LISTENSOCK_FILENO, NULL);
     worker->accepting = false;
-}
-
-static void close_connection(struct worker *worker, struct connection *connection)
-{
-    if (connection->fd >= 0)
-        close(connection->fd);
-    connection->fd = -1;
-    incoming_reset(&connection->incoming);
-    connection->next_free = worker->free;
-    worker->free = connection;
-    worker->open--;
 }
 
 /* Does not block, and neither do its connections: a peer that takes no more of its answers, or
@@ -116,131 +61,6 @@ static void accept_connection(struct worker *worker)
     connection->stall_ms = 0;
     if (++worker->open == CONNECTIONS_MAX)
         stop_accepting(worker);
-}
-
-/*
- * Lets libfcgi read a request that has arrived. It reads from a descriptor, and gets one at whose
- * end the request lies. That it refuses what incoming_take let pass does not happen; it would
- * have closed the descriptor.
- */
-static void hand_over(struct worker *worker, const struct incoming *incoming)
-{
-    FCGX_Request *fcgi = &worker->fcgi;
-    const size_t size = incoming_print(incoming, worker->end);
-    fcgi->ipcFd = worker->handover;
-    fcgi->keepConnection = 1;
-    if (lseek(worker->handover, -(off_t)size, SEEK_END) < 0 || FCGX_Accept_r(fcgi) < 0) {
-        log_line(LOG_ERROR, "libfcgi does not accept a request of %zu bytes", size);
-        exit(EX_SOFTWARE);
-    }
-}
-
-/* Answers the request that has arrived. false when the connection is of no use any more. */
-static bool answer(struct worker *worker, struct connection *connection)
-{
-    FCGX_Request *fcgi = &worker->fcgi;
-    hand_over(worker, &connection->incoming);
-    struct request request = request_from(fcgi->envp);
-    request.body_length = connection->incoming.body_length;
-    request.draining = worker->stop != STOP_NO || atomic_load(&worker->shared->draining);
-    respond(worker->settings, &request, &worker->response);
-    const size_t length =
-        response_print(&worker->response, worker->printed, sizeof(worker->printed));
-    fcgi->ipcFd = connection->fd;
-    FCGX_Detach(fcgi); /* should it close: without waiting for the peer to do so first */
-    FCGX_PutStr(worker->printed, (int)length, fcgi->out);
-    log_line(LOG_DEBUG, "%s %s %d", request.method, request.target, worker->response.status);
-    FCGX_Finish_r(fcgi);
-    connection->fd = fcgi->ipcFd;
-    connection->answered = true;
-    connection->stall_ms = 0;
-    const bool whole = request.body_length <= BODY_MAX;
-    incoming_reset(&connection->incoming);
-    return connection->fd >= 0 && whole;
-}
-
-static bool send_all(const struct connection *connection, const uint8_t *bytes, size_t size)
-{
-    return send(connection->fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size;
-}
-
-static bool answer_management(struct worker *worker, struct connection *connection)
-{
-    uint8_t reply[MANAGEMENT_SIZE];
-    const size_t size = management_answer(
-        connection->incoming.kept, (unsigned)worker->settings->workers * CONNECTIONS_MAX, reply);
-    incoming_reset(&connection->incoming);
-    connection->stall_ms = 0;
-    return send_all(connection, reply, size);
-}
-
-static bool refuse_multiplexed(const struct connection *connection)
-{
-    uint8_t reply[REFUSAL_SIZE];
-    multiplexed_answer(&connection->incoming, reply);
-    return send_all(connection, reply, sizeof(reply));
-}
-
-static void expect_rest(struct worker *worker, struct connection *connection)
-{
-    connection->stall_ms = now_ms() + STALL_MS;
-    if (worker->stall_ms == 0)
-        worker->stall_ms = connection->stall_ms;
-}
-
-/* Serves what has been read from a connection. false when it is of no use any more, as it is
- * behind a request that the web server did not wait to be answered before it sent another. */
-static bool serve(struct worker *worker, struct connection *connection, size_t length)
-{
-    size_t used;
-    connection->answered = false;
-    for (size_t at = 0; at < length; at += used) {
-        struct incoming *incoming = &connection->incoming;
-        switch (incoming_take(incoming, worker->read + at, length - at, &used)) {
-        case ARRIVAL_REQUEST:
-            return incoming_has_pairs(incoming) && answer(worker, connection) &&
-                   at + used == length;
-        case ARRIVAL_MANAGEMENT:
-            if (!answer_management(worker, connection))
-                return false;
-            break;
-        case ARRIVAL_MULTIPLEXED:
-            if (!refuse_multiplexed(connection))
-                return false;
-            break;
-        case ARRIVAL_PARTIAL:
-            expect_rest(worker, connection);
-            break;
-        default:
-            return false;
-        }
-    }
-    return true;
-}
-
-static void read_connection(struct worker *worker, struct connection *connection)
-{
-    const ssize_t length = recv(connection->fd, worker->read, sizeof(worker->read), 0);
-    if (length < 0 && errno == EAGAIN)
-        return;
-    if (length <= 0 || !serve(worker, connection, (size_t)length))
-        close_connection(worker, connection);
-}
-
-/* Closes connections whose peers have left a request unfinished. */
-static void close_stalled(struct worker *worker)
-{
-    const int64_t now = now_ms();
-    worker->stall_ms = 0;
-    for (int i = 0; i < CONNECTIONS_MAX; i++) {
-        struct connection *connection = &worker->connections[i];
-        if (connection->fd < 0 || connection->stall_ms == 0)
-            continue;
-        if (connection->stall_ms <= now)
-            close_connection(worker, connection);
-        else if (worker->stall_ms == 0 || connection->stall_ms < worker->stall_ms)
-            worker->stall_ms = connection->stall_ms;
-    }
 }
 
 static void take_signal(struct worker *worker)
@@ -282,15 +102,6 @@ static int turn(struct worker *worker, int timeout_ms)
     return count;
 }
 
-/* All, or those that are idle. A connection that has sent nothing yet, or only a part of a request,
- * is not idle: its request is under way. */
-static void close_connections(struct worker *worker, bool idle_only)
-{
-    for (int i = 0; i < CONNECTIONS_MAX; i++)
-        if (worker->connections[i].fd >= 0 && (worker->connections[i].answered || !idle_only))
-            close_connection(worker, &worker->connections[i]);
-}
-
 /* Answers what has arrived and what waits in the backlog; then leaves, once nothing is under way
  * or the time is up. */
 static void drain(struct worker *worker)
@@ -306,18 +117,6 @@ static void drain(struct worker *worker)
             return;
         turn(worker, nothing_waits ? (int)left : 1);
     }
-}
-
-/* See hand_over. */
-static bool make_handover(struct worker *worker)
-{
-    worker->handover = memfd_create("request", MFD_CLOEXEC);
-    if (worker->handover < 0 || ftruncate(worker->handover, REQUEST_SIZE_MAX) < 0)
-        return false;
-    uint8_t *start = mmap(NULL, REQUEST_SIZE_MAX, PROT_WRITE, MAP_SHARED, worker->handover, 0);
-    worker->end = start + REQUEST_SIZE_MAX;
-    FCGX_InitRequest(&worker->fcgi, -1, 0);
-    return start != MAP_FAILED;
 }
 
 static bool await_signals(struct worker *worker)
@@ -339,7 +138,8 @@ static bool worker_init(struct worker *worker)
         worker->free = &worker->connections[i];
     }
     worker->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (worker->epoll < 0 || !await_signals(worker) || !make_handover(worker))
+    if (worker->epoll < 0 || !await_signals(worker) ||
+        !answerer_init(&worker->answerer, worker->settings, worker->slot))
         return false;
     start_accepting(worker);
     return worker->accepting;

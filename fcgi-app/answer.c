@@ -1,0 +1,68 @@
+#include "answer.h"
+
+#include "core/respond.h"
+#include "environment.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+bool answerer_init(struct answerer *answerer, const struct settings *settings, struct slot *slot)
+{
+    answerer->settings = settings;
+    answerer->slot = slot;
+    answerer->handover = memfd_create("request", MFD_CLOEXEC);
+    if (answerer->handover < 0 || ftruncate(answerer->handover, REQUEST_SIZE_MAX) < 0)
+        return false;
+    uint8_t *start = mmap(NULL, REQUEST_SIZE_MAX, PROT_WRITE, MAP_SHARED, answerer->handover, 0);
+    if (start == MAP_FAILED)
+        return false;
+    answerer->end = start + REQUEST_SIZE_MAX;
+    return FCGX_InitRequest(&answerer->fcgi, -1, 0) == 0;
+}
+
+/*
+ * Lets libfcgi read a request that has arrived. It reads from a descriptor, and gets one at whose
+ * end the request lies. That it refuses what incoming_take let pass does not happen; it would
+ * have closed the descriptor.
+ */
+static void hand_over(struct answerer *answerer, const struct incoming *incoming)
+{
+    FCGX_Request *fcgi = &answerer->fcgi;
+    const size_t size = incoming_print(incoming, answerer->end);
+    fcgi->ipcFd = answerer->handover;
+    fcgi->keepConnection = 1;
+    if (lseek(answerer->handover, -(off_t)size, SEEK_END) < 0 || FCGX_Accept_r(fcgi) < 0) {
+        log_line(LOG_ERROR, "libfcgi does not accept a request of %zu bytes", size);
+        exit(EX_SOFTWARE);
+    }
+}
+
+/* The request lives until end_request. */
+static struct request begin_request(struct answerer *answerer, const struct incoming *incoming,
+                                    bool draining)
+{
+    hand_over(answerer, incoming);
+    struct request request = request_from(answerer->fcgi.envp);
+    request.body_length = incoming->body_length;
+    request.draining = draining;
+    return request;
+}
+
+static void end_request(struct answerer *answerer, const struct request *request)
+{
+    log_line(LOG_DEBUG, "%s %s %d", request->method, request->target, answerer->response.status);
+    FCGX_Free(&answerer->fcgi, false); /* FCGX_Finish_r would write an answer of its own */
+}
+
+size_t answer(struct answerer *answerer, const struct incoming *incoming, bool draining)
+{
+    const struct request request = begin_request(answerer, incoming, draining);
+    respond(answerer->settings, &request, &answerer->response);
+    const size_t length = response_print(
+        &answerer->response, (char *)answerer->records + RECORD_HEADER_SIZE, RESPONSE_MAX);
+    end_request(answerer, &request);
+    return answer_wrap(answerer->records, length, incoming->id);
+}

@@ -1,0 +1,36 @@
+/* From a whole request to the records of its answer. */
+#ifndef ANSWER_H
+#define ANSWER_H
+
+#include "core/request.h"
+#include "core/response.h"
+#include "core/settings.h"
+#include "record.h"
+#include "shared.h"
+
+#include <fcgiapp.h>
+
+/* What a worker answers with, one request at a time. */
+struct answerer {
+    const struct settings *settings;
+    struct slot *slot;
+    FCGX_Request fcgi;
+    int handover; /* a file in memory, from which libfcgi reads requests */
+    uint8_t *end; /* of the file, which is mapped */
+    struct response response;
+    uint8_t records[ANSWER_SIZE_MAX(RESPONSE_MAX)]; /* the answer, as it is sent */
+};
+
+/* Prepares answerer, which is all zero. false, and errno, when the system refuses something. */
+__attribute__((nonnull, warn_unused_result)) bool
+answerer_init(struct answerer *answerer, const struct settings *settings, struct slot *slot);
+
+/*
+ * Answers the whole request that incoming holds; draining is what its struct request gets. The
+ * records are in answerer until the next call. Returns their length. Ends the process where
+ * libfcgi does not accept what incoming_take let pass.
+ */
+__attribute__((nonnull, warn_unused_result)) size_t
+answer(struct answerer *answerer, const struct incoming *incoming, bool draining);
+
+#endif
