@@ -41,8 +41,9 @@ FROM ${BASE} AS rootfs
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
     --no-install-recommends libfcgi0t64 libjansson4 nginx supervisor >/dev/null \
     && rm -rf /var/lib/apt/lists/*
-COPY scripts/rootfs supervisor/start.py /
-RUN /rootfs /rootfs.d /start.py /usr/lib/*/libfcgi.so.0 /usr/lib/*/libjansson.so.4
+COPY scripts/rootfs /
+COPY supervisor /ours
+RUN /rootfs /rootfs.d /ours/start.py /usr/lib/*/libfcgi.so.0 /usr/lib/*/libjansson.so.4
 
 # --- app: what is ours, with modes and times that do not depend on the checkout -----------------
 FROM rootfs AS app
@@ -51,7 +52,7 @@ COPY supervisor /app.d/app/supervisor
 COPY --from=build /src/build/responder /app.d/app/responder
 RUN python3 -m compileall -q -b -s /app.d --invalidation-mode unchecked-hash \
         /app.d/app/supervisor \
-    && rm /app.d/app/supervisor/start.py \
+    && rm /app.d/app/supervisor/*.py \
     && chmod -R u=rwX,go=rX /app.d && find /app.d -exec touch --date=@0 {} +
 
 # --- the image: a layer that changes with the packages, and one that changes with the code ------

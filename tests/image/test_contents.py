@@ -13,7 +13,7 @@ from service import ENGINE, REPOSITORY
 MEGABYTE = 1000 * 1000
 PROGRAMS = {"app/responder", "usr/bin/python3.13", "usr/sbin/nginx"}
 PLACES = [
-    r"app/(responder|nginx/[^/]+|supervisor/(start\.pyc|supervisord\.conf))",
+    r"app/(responder|nginx/[^/]+|supervisor/([a-z_]+\.pyc|supervisord\.conf))",
     r"etc/(passwd|group)",
     r"usr/bin/python3(\.\d+)?",
     r"usr/sbin/nginx",

@@ -1,0 +1,207 @@
+"""supervisord's own classes (4.2.5 is in Debian 12, 13 and Ubuntu 24.04), adapted where they are too
+slow or too quiet for a container, and nothing else. With each adaptation stands the version of
+supervisor that has it, and the test that fails without it; the figures are in docs/design.md.
+"""
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import types
+
+from log import fail
+
+# --- Stand-ins for modules ----------------------------------------------------------------------
+#
+# Each brings more than 10 ms of the start or 1 MB of the image.
+
+
+class EntryPoint:
+    """All that supervisor takes from pkg_resources, whose import takes 40 to 53 ms (Python 3.13 and
+    3.11), three times as long as all other imports. supervisor 4.3.0 does without. Test: in the
+    image every one, since there is no pkg_resources."""
+
+    def __init__(self, specification):
+        self.module, self.name = specification.partition("=")[2].split(":")
+
+    @classmethod
+    def parse(cls, specification):
+        return cls(specification)
+
+    def resolve(self):
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+class Nothing(types.ModuleType):
+    """A module in which every name is there, and is a function that returns an empty list."""
+
+    __path__ = ()
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *_: []
+
+
+sys.modules["pkg_resources"] = types.SimpleNamespace(EntryPoint=EntryPoint)
+
+# What supervisorctl is served by, where there is none, as in the image: 17 to 21 ms and 1.9 MB, of
+# which http and xmlrpc, with what they import, have 1 MB each. No supervisor can leave it out.
+if not os.path.exists("/usr/bin/supervisorctl"):
+    for unused in (
+        *("http", "http.client", "xmlrpc", "xmlrpc.client"),
+        *("supervisor.http", "supervisor.rpcinterface", "supervisor.xmlrpc"),
+    ):
+        sys.modules[unused] = Nothing(unused)
+
+try:
+    import supervisor.supervisord
+    from supervisor import events
+    from supervisor.options import ServerOptions
+    from supervisor.poller import PollPoller
+    from supervisor.states import ProcessStates, SupervisorStates
+    from supervisor.supervisord import asyncore
+except ImportError as missing:
+    fail(f"{missing}. Install supervisor, or use make run, which does.")
+
+# --- Its classes --------------------------------------------------------------------------------
+
+
+class Poller(PollPoller):
+    """What supervisord's loop waits with, for at most a second: here no longer than there is
+    nothing to do. A signal ends the wait: no supervisor has that (PEP 475 made it wait on).
+
+    The first wait, which comes before the programs are started, is none: supervisor 4.4.0.
+    Test: test_it_answers_soon_after_its_start."""
+
+    def initialize(self):
+        super().initialize()
+        self.is_busy = lambda: True
+        self.pause = 0
+        self.read_end, self.write_end = os.pipe()
+        os.set_blocking(self.write_end, False)
+        signal.set_wakeup_fd(self.write_end, warn_on_full_buffer=False)
+        self.register_readable(self.read_end)
+
+    def poll(self, timeout):
+        readable, writable = super().poll(self.pause if self.is_busy() else timeout)
+        self.pause = 0.01
+        if self.read_end in readable:
+            os.read(self.read_end, 1)  # one signal's number: supervisord handles one a turn
+        return readable, writable
+
+
+class Options(ServerOptions):
+    """supervisord's way to the system. stops: the signals that end it, blocked until its loop is
+    ready for them."""
+
+    def __init__(self, stops):
+        super().__init__()
+        self.stops = stops
+        self.poller = Poller(self)
+
+    def fork(self):
+        """A stop must not get lost in a child that is not yet the program, but has this process's
+        signal handlers: there it waits for their removal. No supervisor has that.
+        Test: test_it_can_be_stopped_at_any_moment_of_its_start."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.stops)
+        pid = os.fork()
+        if pid == 0:
+            for number in self.stops:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.stops)
+        return pid
+
+
+class Supervisor(supervisor.supervisord.Supervisor):
+    """supervisord's loop. Whoever derives from it hears of the programs' output and ends."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.failed = False
+        self.orphans = []  # process groups whose first process has died
+
+    def heard(self, name, data):
+        """Called with what a program has written."""
+
+    def lost(self, name, severity, message):
+        """Called when a program has ended that should not have."""
+
+    def is_restless(self):
+        """Whether something is to be done that no signal will tell."""
+        restless = {ProcessStates.STARTING, ProcessStates.EXITED, ProcessStates.BACKOFF}
+        groups = self.process_groups.values()
+        states = {process.state for group in groups for process in group.processes.values()}
+        return restless & states
+
+    def runforever(self):
+        """The responder's socket is held here, so that connections wait in it while the responder
+        is started again; supervisord would close it. No supervisor has that.
+        Test: test_a_killed_responder_is_back_within_2_s."""
+        self.options.poller.is_busy = self.is_restless
+        events.subscribe(events.ProcessLogEvent, self.hear)
+        events.subscribe(events.ProcessStateEvent, self.judge)
+        self.sockets = [
+            group.socket_manager.get_socket()
+            for group in self.process_groups.values()
+            if hasattr(group, "socket_manager")
+        ]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.options.stops)
+        super().runforever()
+
+    def tick(self, now=None):
+        """What supervisord calls in every turn of its loop."""
+        super().tick(now)
+        self.orphans = [group for group in self.orphans if signal_group(group, 0)]
+
+    def hear(self, event):
+        self.heard(event.process.config.name, event.data)
+
+    def judge(self, event):
+        process, name = event.process, event.process.config.name
+        if isinstance(event, events.ProcessStateFatalEvent) and self.options.mood > 0:
+            self.give_up(name, process.spawnerr)
+        elif isinstance(event, (events.ProcessStateExitedEvent, events.ProcessStateBackoffEvent)):
+            self.lost(name, "ERROR", f"{name} exited by itself and is started again")
+            self.dismiss_orphans(process)
+
+    def give_up(self, name, reason):
+        """A program that cannot run ends everything, with status 1; supervisord would go on without
+        it. No supervisor has that. Test: test_a_responder_that_cannot_run_ends_it_all."""
+        self.lost(name, "CRITICAL", f"{name} failed for good: {reason}; stopping")
+        self.failed = True
+        self.options.mood = SupervisorStates.SHUTDOWN
+
+    def dismiss_orphans(self, process):
+        """What nginx has started survives it and keeps its port: it finishes what it is doing. No
+        supervisor has that. Test: test_a_killed_nginx_is_back_within_2_s_and_its_workers_go."""
+        if process.pid and signal_group(process.pid, process.config.stopsignal):
+            self.orphans.append(process.pid)
+
+    def end(self):
+        self.sockets.clear()
+        for group in self.orphans:
+            signal_group(group, signal.SIGKILL)
+
+
+def signal_group(group, number):
+    """Returns whether there is such a process group."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def run(make_supervisor, configuration, stops):
+    """Runs what make_supervisor makes of supervisord's options until a signal of stops ends it.
+    Returns the exit status."""
+    options = Options(stops)
+    options.realize(["-c", configuration])
+    options.first, options.test = True, False
+    running = make_supervisor(options)
+    with contextlib.suppress(asyncore.ExitNow):
+        running.main()
+    running.end()
+    return int(running.failed)
