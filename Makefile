@@ -100,7 +100,7 @@ image-test: setup-test image ## Test the image: what is in it, and the end-to-en
 image-run: image ## Serve from the image on http://localhost:8080 (PORT=...), in the foreground
 	@port=$${PORT:-8080} && exec "$$(scripts/engine)" run --rm --read-only --tmpfs=/tmp \
 		--cap-drop=all --security-opt=no-new-privileges --no-healthcheck --env=PORT="$$port" \
-		--publish="$$port:$$port" --env=GREETING --env=NAME --env=WORKERS --env=LOG_LEVEL \
+		--publish="$$port:$$port" --env=GREETING --env=GREETING_NAME --env=WORKERS --env=LOG_LEVEL \
 		--env=CACHE \
 		"$(IMAGE):$(TAG)"
 

@@ -1,8 +1,8 @@
 #include "answer.h"
 
-#include "core/respond.h"
 #include "environment.h"
 #include "log.h"
+#include "reply.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -40,7 +40,7 @@ static void hand_over(struct answerer *answerer, const struct incoming *incoming
     }
 }
 
-/* The request lives until end_request. */
+/* The request lives until FCGX_Free. */
 static struct request begin_request(struct answerer *answerer, const struct incoming *incoming,
                                     bool draining)
 {
@@ -51,18 +51,11 @@ static struct request begin_request(struct answerer *answerer, const struct inco
     return request;
 }
 
-static void end_request(struct answerer *answerer, const struct request *request)
-{
-    log_line(LOG_DEBUG, "%s %s %d", request->method, request->target, answerer->response.status);
-    FCGX_Free(&answerer->fcgi, false); /* FCGX_Finish_r would write an answer of its own */
-}
-
 size_t answer(struct answerer *answerer, const struct incoming *incoming, bool draining)
 {
     const struct request request = begin_request(answerer, incoming, draining);
-    respond(answerer->settings, &request, &answerer->response);
-    const size_t length = response_print(
-        &answerer->response, (char *)answerer->records + RECORD_HEADER_SIZE, RESPONSE_MAX);
-    end_request(answerer, &request);
+    const size_t length = reply(answerer->settings, &request, &answerer->response,
+                                (char *)answerer->records + RECORD_HEADER_SIZE, RESPONSE_MAX);
+    FCGX_Free(&answerer->fcgi, false); /* FCGX_Finish_r would write an answer of its own */
     return answer_wrap(answerer->records, length, incoming->id);
 }

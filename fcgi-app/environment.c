@@ -96,39 +96,42 @@ bool settings_read(struct settings *settings, char *problem, size_t size)
     const struct failure failure = {problem, size};
     *settings = (struct settings){.greeting = "Hello", .name = "World"};
     return read_text("GREETING", &settings->greeting, failure) &&
-           read_text("NAME", &settings->name, failure) &&
+           read_text("GREETING_NAME", &settings->name, failure) &&
            read_text("K_SERVICE", &settings->service, failure) &&
            read_text("K_REVISION", &settings->revision, failure) &&
+           read_text("GOOGLE_CLOUD_PROJECT", &settings->project, failure) &&
            read_workers(&settings->workers, failure) &&
            read_log_level(&settings->log_level, failure);
 }
 
-static const char *value_of(const char *variable, const char *name)
-{
-    const size_t length = strlen(name);
-    return strncmp(variable, name, length) == 0 && variable[length] == '=' ? variable + length + 1
-                                                                           : NULL;
-}
-
+/* Compared by length first: most variables are none of these, and this runs for every request. */
 struct request request_from(char *const *variables)
 {
     struct request request = {.method = "", .target = ""};
     const struct {
         const char *name;
+        size_t length;
         const char **member;
     } members[] = {
-        {"REQUEST_METHOD", &request.method},
-        {"REQUEST_URI", &request.target},
-        {"HTTP_ACCEPT", &request.accept},
-        {"HTTP_IF_NONE_MATCH", &request.if_none_match},
-        {"CONTENT_LENGTH", &request.content_length},
+#define MEMBER(name, member) {name, sizeof(name) - 1, &request.member}
+        MEMBER("REQUEST_METHOD", method),
+        MEMBER("REQUEST_URI", target),
+        MEMBER("HTTP_ACCEPT", accept),
+        MEMBER("HTTP_IF_MATCH", if_match),
+        MEMBER("HTTP_IF_NONE_MATCH", if_none_match),
+        MEMBER("CONTENT_LENGTH", content_length),
+        MEMBER("HTTP_TRACEPARENT", traceparent),
+        MEMBER("HTTP_X_CLOUD_TRACE_CONTEXT", cloud_trace_context),
+        MEMBER("HTTP_X_REQUEST_ID", request_id),
+#undef MEMBER
     };
     for (; *variables; variables++) {
-        for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-            const char *value = value_of(*variables, members[i].name);
-            if (value)
-                *members[i].member = value;
-        }
+        const size_t length = strcspn(*variables, "=");
+        if (!(*variables)[length])
+            continue;
+        for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+            if (length == members[i].length && memcmp(*variables, members[i].name, length) == 0)
+                *members[i].member = *variables + length + 1;
     }
     return request;
 }

@@ -34,10 +34,10 @@ static const char usage[] =
     "  --help     print this\n"
     "\n"
     "Environment:\n"
-    "  GREETING   1 to 64 characters (Hello)\n"
-    "  NAME       1 to 64 characters (World)\n"
-    "  WORKERS    processes that answer, 1 to 64 (the CPUs it may use, at least 2)\n"
-    "  LOG_LEVEL  debug, info, warning or error (info); debug logs every request\n"
+    "  GREETING       1 to 64 characters (Hello)\n"
+    "  GREETING_NAME  1 to 64 characters (World)\n"
+    "  WORKERS        processes that answer, 1 to 64 (the CPUs it may use, at least 2)\n"
+    "  LOG_LEVEL      debug, info, warning or error (info); debug logs every request\n"
     "\n"
     "Exit status: 0 stopped, 64 wrong usage, 70 workers keep dying, 71 the system refused\n"
     "something, 78 wrong setting.\n";
@@ -92,15 +92,17 @@ static int answer(enum mode mode)
 {
     struct settings settings;
     char problem[1024];
+    hold_sigterm();
+    const bool cgi = FCGX_IsCGI();
+    if (mode == MODE_CHECK || cgi || isatty(STDERR_FILENO))
+        log_form(LOG_TEXT);
     if (!settings_read(&settings, problem, sizeof(problem))) {
-        fprintf(stderr, "responder: %s\n", problem);
+        log_line(LOG_ERROR, "%s", problem);
         return EX_CONFIG;
     }
     if (mode == MODE_CHECK)
         return EX_OK;
-    log_open(settings.log_level);
-    hold_sigterm();
-    const bool cgi = FCGX_IsCGI();
+    log_open(&settings);
     if (cgi)
         require_request();
     return cgi || mode == MODE_SINGLE ? single_run(&settings) : service_run(&settings);

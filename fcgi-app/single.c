@@ -1,7 +1,7 @@
 #include "single.h"
 
-#include "core/respond.h"
 #include "environment.h"
+#include "reply.h"
 
 #include <ctype.h>
 #include <fcgiapp.h>
@@ -65,8 +65,8 @@ static void answer(const struct settings *settings)
     static char printed[RESPONSE_MAX];
     struct request request = request_from(environ);
     request.body_length = read_body(request.content_length);
-    respond(settings, &request, &response);
-    fwrite(printed, 1, response_print(&response, printed, sizeof(printed)), stdout);
+    const size_t length = reply(settings, &request, &response, printed, sizeof(printed));
+    fwrite(printed, 1, length, stdout);
 }
 
 int single_run(const struct settings *settings)

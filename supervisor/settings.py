@@ -47,7 +47,7 @@ TABLE = (
         "/tmp/hello-fcgi-PORT",
     ),
     Setting("GREETING", "Hello", "1 to 64 characters", "the word that greets"),
-    Setting("NAME", "World", "1 to 64 characters", "who is greeted without `?name=`"),
+    Setting("GREETING_NAME", "World", "1 to 64 characters", "who is greeted without `?name=`"),
     Setting(
         "WORKERS", None, "1 to 64", "responder processes", default_text="the CPUs, at least 2"
     ),

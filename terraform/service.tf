@@ -46,7 +46,7 @@ resource "google_cloud_run_v2_service" "app" {
       dynamic "env" {
         for_each = {
           GREETING             = var.greeting
-          NAME                 = var.name
+          GREETING_NAME        = var.name
           GOOGLE_CLOUD_PROJECT = var.project_id # the trace field of a log line; Cloud Run does not set it
         }
         content {

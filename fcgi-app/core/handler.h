@@ -26,7 +26,8 @@ handler greeting, health, ready, version;
 
 /*
  * Makes response an error: status with its reason phrase and detail, a sentence for the client,
- * in the format that the client prefers: text, HTML, or problem details (RFC 9457).
+ * in the format that the client prefers: text, HTML, or problem details (RFC 9457); with the
+ * request's id, for the client to quote.
  */
 __attribute__((nonnull)) void problem(const struct context *context, struct response *response,
                                       int status, const char *detail);

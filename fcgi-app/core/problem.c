@@ -1,16 +1,21 @@
 #include "handler.h"
+#include "trace.h"
 
-static void add_text(struct text *body, int status, const char *detail)
+static void add_text(struct text *body, int status, const char *detail, const char *id)
 {
     text_add_number(body, (size_t)status);
     text_add(body, " ");
     text_add(body, reason_phrase(status));
     text_add(body, "\n");
     text_add(body, detail);
+    if (id) {
+        text_add(body, "\nRequest: ");
+        text_add(body, id);
+    }
     text_add(body, "\n");
 }
 
-static void add_html(struct text *body, int status, const char *detail)
+static void add_html(struct text *body, int status, const char *detail, const char *id)
 {
     text_add(body, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
                    "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
@@ -21,13 +26,19 @@ static void add_html(struct text *body, int status, const char *detail)
     text_add(body, reason_phrase(status));
     text_add(body, "</h1>\n<p>");
     text_add_html(body, detail);
+    if (id) {
+        text_add(body, "</p>\n<p>Request: <code>");
+        text_add(body, id);
+        text_add(body, "</code>");
+    }
     text_add(body, "</p>\n</html>\n");
 }
 
-static void add_problem_details(struct text *body, int status, const char *detail)
+static void add_problem_details(struct text *body, int status, const char *detail, const char *id)
 {
-    text_add_json(body, json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
-                                  reason_phrase(status), "status", status, "detail", detail));
+    text_add_json(body, json_pack("{s:s, s:s, s:i, s:s, s:s*}", "type", "about:blank", "title",
+                                  reason_phrase(status), "status", status, "detail", detail,
+                                  "request_id", id));
 }
 
 void problem(const struct context *context, struct response *response, int status,
@@ -35,7 +46,7 @@ void problem(const struct context *context, struct response *response, int statu
 {
     static const struct {
         const char *content_type;
-        void (*add)(struct text *body, int status, const char *detail);
+        void (*add)(struct text *body, int status, const char *detail, const char *id);
     } forms[FORMATS] = {
         [FORMAT_TEXT] = {"text/plain; charset=utf-8", add_text},
         [FORMAT_HTML] = {"text/html; charset=utf-8", add_html},
@@ -44,9 +55,11 @@ void problem(const struct context *context, struct response *response, int statu
     const bool negotiated = context->requested == FORMAT_NONE;
     const enum format format =
         negotiated ? format_negotiate_problem(context->request->accept) : context->requested;
+    const char *route = response->route;
     response_init(response);
+    response->route = route;
     response->status = status;
     response->varies = negotiated;
     response->content_type = forms[format].content_type;
-    forms[format].add(&response->body, status, detail);
+    forms[format].add(&response->body, status, detail, request_id_of(context->request));
 }

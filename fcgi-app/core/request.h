@@ -13,10 +13,15 @@ struct request {
     const char *method;         /* REQUEST_METHOD */
     const char *target;         /* REQUEST_URI */
     const char *accept;         /* HTTP_ACCEPT */
+    const char *if_match;       /* HTTP_IF_MATCH */
     const char *if_none_match;  /* HTTP_IF_NONE_MATCH */
     const char *content_length; /* CONTENT_LENGTH; nginx sends "" where there is no body */
-    size_t body_length;         /* bytes of body that came, counted up to BODY_MAX + 1 */
-    bool draining;              /* the service is stopping */
+    /* For the log and for errors, as they came: see trace.h. */
+    const char *traceparent;         /* HTTP_TRACEPARENT */
+    const char *cloud_trace_context; /* HTTP_X_CLOUD_TRACE_CONTEXT */
+    const char *request_id;          /* HTTP_X_REQUEST_ID */
+    size_t body_length;              /* bytes of body that came, counted up to BODY_MAX + 1 */
+    bool draining;                   /* the service is stopping */
 };
 
 #endif

@@ -71,10 +71,17 @@ static void method_not_allowed(const struct context *context, struct response *r
     response->allow = allowed_methods;
 }
 
+static void fail(const struct context *context, struct response *response, const char *why)
+{
+    problem(context, response, 500, "The answer could not be put together.");
+    response->failure = why;
+}
+
 static void dispatch(const struct context *context, struct response *response)
 {
     const struct route *route = route_to(context->target->path);
     const char *method = context->request->method;
+    response->route = route ? route->path : NULL;
     if (!route)
         problem(context, response, 404, "There is nothing here. The greeting is at /.");
     else if (strcmp(method, "OPTIONS") == 0)
@@ -111,7 +118,7 @@ void respond(const struct settings *settings, const struct request *request,
     else
         dispatch(&context, response);
     if (response->body.overflowed)
-        problem(&context, response, 500, "The answer could not be put together.");
+        fail(&context, response, "the body does not fit, or memory is short");
     check_unmodified(request, response);
     if (strcmp(request->method, "HEAD") == 0)
         response->head_only = true;

@@ -5,6 +5,8 @@
 void response_init(struct response *response)
 {
     response->status = 200;
+    response->route = NULL;
+    response->failure = NULL;
     response->content_type = NULL;
     response->cache_control = "no-store";
     response->allow = NULL;

@@ -17,6 +17,8 @@ enum {
 
 struct response {
     int status;
+    const char *route;         /* the path of the route that was taken, NULL: none */
+    const char *failure;       /* why status is 500, for the log; NULL where it is not */
     const char *content_type;  /* NULL where there is no body (204) */
     const char *cache_control; /* never NULL */
     const char *allow;         /* Allow, or NULL */

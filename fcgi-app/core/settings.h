@@ -11,9 +11,10 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_LEVELS };
 
 struct settings {
     const char *greeting;     /* GREETING */
-    const char *name;         /* NAME */
+    const char *name;         /* GREETING_NAME: some systems set NAME for themselves */
     const char *service;      /* K_SERVICE, NULL outside Cloud Run */
     const char *revision;     /* K_REVISION, NULL outside Cloud Run */
+    const char *project;      /* GOOGLE_CLOUD_PROJECT, NULL where it is not set */
     int workers;              /* WORKERS */
     enum log_level log_level; /* LOG_LEVEL */
 };

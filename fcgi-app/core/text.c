@@ -1,5 +1,9 @@
 #include "text.h"
 
+#include "utf8.h"
+
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 struct text text_in(char *buffer, size_t size)
@@ -61,6 +65,41 @@ void text_add_html(struct text *text, const char *string)
             text_add(text, entity);
         else
             add_bytes(text, string, 1);
+    }
+}
+
+enum { ESCAPED_SIZE = sizeof("\\uXXXX") };
+
+/* Bytes of the character at string; escaped is how it is written, "" for as it is. */
+static size_t escape_one(const char *string, enum escape escape, char escaped[ESCAPED_SIZE])
+{
+    uint32_t code_point;
+    const size_t length = utf8_decode(string, &code_point);
+    const bool json = escape == ESCAPE_JSON;
+    escaped[0] = '\0';
+    if (length == 0)
+        snprintf(escaped, ESCAPED_SIZE, json ? "\\\\x%02X" : "\\x%02X", (unsigned char)*string);
+    else if (utf8_is_control(code_point) || utf8_is_directional(code_point))
+        snprintf(escaped, ESCAPED_SIZE, "\\u%04X", (unsigned)code_point);
+    else if (json && (code_point == '"' || code_point == '\\'))
+        snprintf(escaped, ESCAPED_SIZE, "\\%c", *string);
+    return length == 0 ? 1 : length;
+}
+
+void text_add_escaped(struct text *text, const char *string, enum escape escape, size_t length)
+{
+    static const char cut[] = "…";
+    while (*string && !text->overflowed) {
+        char escaped[ESCAPED_SIZE];
+        const size_t taken = escape_one(string, escape, escaped);
+        const size_t added = *escaped ? strlen(escaped) : taken;
+        const size_t rest = string[taken] ? sizeof(cut) - 1 : 0;
+        if (text->length + added + rest > length) {
+            text_add(text, cut);
+            return;
+        }
+        add_bytes(text, *escaped ? escaped : string, added);
+        string += taken;
     }
 }
 

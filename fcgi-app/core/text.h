@@ -26,6 +26,16 @@ __attribute__((nonnull)) void text_add_number(struct text *text, size_t number);
 __attribute__((nonnull)) void text_add_html(struct text *text, const char *string);
 
 /*
+ * Appends string so that a line of a log stays one line and a terminal stays unharmed: control
+ * characters and what turns the direction of text become \uXXXX, bytes that are no UTF-8 \xXX. For
+ * ESCAPE_JSON it can stand in a JSON string. Where text would get longer than length, "…" stands
+ * for the rest.
+ */
+enum escape { ESCAPE_TEXT, ESCAPE_JSON };
+__attribute__((nonnull)) void text_add_escaped(struct text *text, const char *string,
+                                               enum escape escape, size_t length);
+
+/*
  * Appends object as one line of JSON (RFC 8259) and releases it. NULL, which is what jansson
  * returns when memory is short, counts as an overflow.
  */

@@ -14,8 +14,7 @@ static const struct lead {
     {0xF0, 0xF0, 3, 0x90, 0xBF}, {0xF1, 0xF3, 3, 0x80, 0xBF}, {0xF4, 0xF4, 3, 0x80, 0x8F},
 };
 
-/* Bytes that the code point at bytes takes, 1 to 4; 0 when it is malformed. A NUL ends it early,
- * so nothing behind the string's end is read. */
+/* A NUL ends a sequence early, so nothing behind the string's end is read. */
 static size_t sequence_length(const uint8_t *bytes)
 {
     for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++) {
@@ -32,34 +31,47 @@ static size_t sequence_length(const uint8_t *bytes)
     return 0;
 }
 
-static int is_control(const uint8_t *bytes)
+size_t utf8_decode(const char *string, uint32_t *code_point)
 {
-    return bytes[0] < 0x20 || bytes[0] == 0x7F || (bytes[0] == 0xC2 && bytes[1] < 0xA0);
+    const uint8_t *bytes = (const uint8_t *)string;
+    const size_t length = sequence_length(bytes);
+    *code_point = length == 1 ? bytes[0] : bytes[0] & (0x7FU >> length);
+    for (size_t i = 1; i < length; i++)
+        *code_point = *code_point << 6 | (bytes[i] & 0x3F);
+    return length;
+}
+
+bool utf8_is_control(uint32_t code_point)
+{
+    return code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0);
+}
+
+bool utf8_is_directional(uint32_t code_point)
+{
+    return (code_point >= 0x202A && code_point <= 0x202E) ||
+           (code_point >= 0x2066 && code_point <= 0x2069);
 }
 
 /* The Unicode Standard, section 23.7. HTML forbids them. */
-static int is_noncharacter(const uint8_t *bytes, size_t length)
+static bool is_noncharacter(uint32_t code_point)
 {
-    if (length == 3 && bytes[0] == 0xEF && bytes[1] == 0xB7)
-        return bytes[2] >= 0x90 && bytes[2] <= 0xAF;
-    return length >= 3 && bytes[length - 1] >= 0xBE && bytes[length - 2] == 0xBF &&
-           (bytes[length - 3] & 0x0F) == 0x0F;
+    return (code_point >= 0xFDD0 && code_point <= 0xFDEF) || (code_point & 0xFFFE) == 0xFFFE;
 }
 
 enum utf8_fault utf8_check(const char *string, size_t max_code_points)
 {
-    const uint8_t *bytes = (const uint8_t *)string;
-    for (size_t count = 0; *bytes; count++) {
-        const size_t length = sequence_length(bytes);
+    uint32_t code_point;
+    for (size_t count = 0; *string; count++) {
+        const size_t length = utf8_decode(string, &code_point);
         if (length == 0)
             return UTF8_MALFORMED;
-        if (is_control(bytes))
+        if (utf8_is_control(code_point))
             return UTF8_CONTROL;
-        if (is_noncharacter(bytes, length))
+        if (is_noncharacter(code_point))
             return UTF8_NONCHARACTER;
         if (count == max_code_points)
             return UTF8_TOO_LONG;
-        bytes += length;
+        string += length;
     }
     return UTF8_OK;
 }

@@ -50,10 +50,10 @@ run "service" {
   assert {
     condition = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => variable.value } == {
       GREETING             = "Hello"
-      NAME                 = "World"
+      GREETING_NAME        = "World"
       GOOGLE_CLOUD_PROJECT = "example-project"
     }
-    error_message = "The container's environment is not GREETING, NAME and GOOGLE_CLOUD_PROJECT."
+    error_message = "The container's environment is not GREETING, GREETING_NAME and GOOGLE_CLOUD_PROJECT."
   }
   assert {
     condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].limits == tomap({ cpu = "1", memory = "512Mi" })
@@ -88,7 +88,7 @@ run "settings_arrive" {
   }
 
   assert {
-    condition     = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => variable.value if variable.name != "GOOGLE_CLOUD_PROJECT" } == { GREETING = "Grüß Gott,", NAME = "Universe" }
+    condition     = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => variable.value if variable.name != "GOOGLE_CLOUD_PROJECT" } == { GREETING = "Grüß Gott,", GREETING_NAME = "Universe" }
     error_message = "The words of the greeting have to reach the container."
   }
   assert {

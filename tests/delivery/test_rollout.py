@@ -50,7 +50,7 @@ def test_greetings_are_expected_as_the_revision_is_told_to_greet(cloud, reposito
     services = cloud.state()["services"]
     services[REGION]["template"]["env"] = [
         {"name": "GREETING", "value": "Grüezi"},
-        {"name": "NAME", "value": "mitenand"},
+        {"name": "GREETING_NAME", "value": "mitenand"},
     ]
     cloud.change(services=services)
     check(cloud.rollout(repository.new), cloud, 0, {NEW: 100})

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import io
 import json
+import re
 import socket
 import threading
 import time
@@ -34,6 +35,9 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
+REQUEST_ID = "[A-Za-z0-9._-]{8,64}"
+
+
 class Answer:
     """One response. As text it says what was sent and what came, for messages."""
 
@@ -59,6 +63,12 @@ class Answer:
     @property
     def text(self):
         return self.body.decode()
+
+    @property
+    def unidentified(self):
+        """The body without the request's id, which is each time another one."""
+        line = rf"\n(<p>)?Request: (<code>)?{REQUEST_ID}(</code></p>)?"
+        return re.sub(rf'{line}|,"request_id":"{REQUEST_ID}"', "", self.text)
 
     def json(self):
         return json.loads(self.body)
@@ -209,16 +219,22 @@ def check_problem(answer, status, form="text"):
     if form == "json":
         assert answer["Content-Type"] == PROBLEM, str(answer)
         problem = answer.json()
-        detail = problem.pop("detail")
+        detail, identity = problem.pop("detail"), problem.pop("request_id", None)
         assert problem == {"type": "about:blank", "title": title, "status": status}, str(answer)
     elif form == "html":
         elements = parse_page(answer)
-        detail = elements[-1][2]
-        assert elements == page(f"{status} {title}", ("h1", title), ("p", detail)), str(answer)
+        detail = next(text for tag, _, text in elements if tag == "p")
+        identity = elements[-1][2] if elements[-1][0] == "code" else None
+        quoted = [("p", "Request: "), ("code", identity)] if identity else []
+        expected = page(f"{status} {title}", ("h1", title), ("p", detail), *quoted)
+        assert elements == expected, str(answer)
     else:
         assert answer["Content-Type"] == TEXT, str(answer)
-        head, detail, end = answer.text.split("\n")
+        head, detail, *quoted, end = answer.text.split("\n")
+        identity = quoted[0].removeprefix("Request: ") if quoted else None
+        assert quoted in ([], [f"Request: {identity}"]), str(answer)
         assert (head, end) == (f"{status} {title}", ""), str(answer)
+    assert identity is None or re.fullmatch(REQUEST_ID, identity), str(answer)
     assert detail.endswith("."), f"the detail is no sentence: {answer}"
     return detail
 

@@ -154,7 +154,7 @@ def test_the_query_is_decoded_once(port, target, said):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_greeting_is_what_the_environment_says(start, form):
-    service = start(GREETING='Grüß <"Gott">', NAME="Wörld & Co")
+    service = start(GREETING='Grüß <"Gott">', GREETING_NAME="Wörld & Co")
     answer = ask(service.port, f"/?format={form}")
     assert salutation(answer) == 'Grüß <"Gott"> Wörld & Co', str(answer)
     named = ask(service.port, f"/?format={form}&name=Ada")
@@ -300,7 +300,7 @@ def test_head_answers_with_the_fields_of_get_and_no_body(port, target, accept):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_a_body_changes_nothing(port, method):
     bare, laden = (ask(port, "/", method, body=body) for body in (b"", b"name=Ada"))
-    assert (laden.status, laden.body) == (bare.status, bare.body), f"{bare}{laden}"
+    assert (laden.status, laden.unidentified) == (bare.status, bare.unidentified), f"{bare}{laden}"
 
 
 # --- Caching --------------------------------------------------------------------------------
@@ -356,7 +356,10 @@ def test_a_tag_of_another_format_or_name_is_no_304(port):
 def test_only_greetings_have_tags(port, target):
     plain, conditional = ask(port, target), ask(port, target, If_None_Match="*")
     assert plain["ETag"] is None, str(plain)
-    assert (conditional.status, conditional.body) == (plain.status, plain.body), str(conditional)
+    assert (conditional.status, conditional.unidentified) == (
+        plain.status,
+        plain.unidentified,
+    ), str(conditional)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_it_answers_soon_after_its_start(launch):
 
 
 def test_two_runs_live_side_by_side(start):
-    first, second = start(NAME="first"), start(NAME="second")
+    first, second = start(GREETING_NAME="first"), start(GREETING_NAME="second")
     assert ask(first.port).text == "Hello first\n"
     assert ask(second.port).text == "Hello second\n"
     first.stop()

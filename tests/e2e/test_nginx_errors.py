@@ -6,11 +6,12 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import time
 
 import pytest
-from client import Connection, ask, check, check_problem, encode, exchange, request
+from client import REQUEST_ID, Connection, ask, check, check_problem, encode, exchange, request
 from service import FAKE, OnOneCpu, wait_until
 
 SMUGGLED = b"GET /?name=smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -373,7 +374,9 @@ def test_the_responder_is_told_what_it_needs_and_nothing_else(fake):
         "Proxy: http://evil.example",
         "PROXY: http://evil.example",
         "Accept: text/html",
+        'If-Match: "y"',
         'If-None-Match: "x"',
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "Content-Type: text/plain",
         "Content-Length: 5",
         "Cookie: a=b",
@@ -388,12 +391,15 @@ def test_the_responder_is_told_what_it_needs_and_nothing_else(fake):
         before, told = (json.loads(connection.answer().body) for _ in range(2))
     assert told.pop("HTTP_PROXY", "") == "", told
     assert told.pop("connection") == before["connection"], f"not kept: {before}"
+    assert re.fullmatch(REQUEST_ID, told.pop("HTTP_X_REQUEST_ID")), told
     assert told.pop("request") == before["request"] + 1, f"{before}{told}"
     assert told == {
         "REQUEST_METHOD": "POST",
         "REQUEST_URI": "/one%2Fx//y?a=b%20c",
         "HTTP_ACCEPT": "text/html",
+        "HTTP_IF_MATCH": '"y"',
         "HTTP_IF_NONE_MATCH": '"x"',
+        "HTTP_TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "CONTENT_LENGTH": "5",
         "body": "hello",
     }

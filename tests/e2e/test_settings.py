@@ -40,7 +40,7 @@ def test_a_cache_that_is_neither_on_nor_off_is_refused(launch, value):
     ("name", "values", "allowed"),
     [
         ("GREETING", ["", 65 * "x", "a\tb"], "1 to 64 characters"),
-        ("NAME", ["", 65 * "é", "\x7f"], "1 to 64 characters"),
+        ("GREETING_NAME", ["", 65 * "é", "\x7f"], "1 to 64 characters"),
         ("WORKERS", ["", "0", "65", "-1", "two", "2 ", "99999999999999999999"], "1 to 64"),
         ("LOG_LEVEL", ["", "loud", "INFO"], "debug, info, warning or error"),
     ],
@@ -51,7 +51,7 @@ def test_a_setting_that_is_wrong_is_refused(launch, name, values, allowed):
 
 
 @native  # engines give no such values to a container
-@pytest.mark.parametrize(("name", "value"), [("GREETING", b"\xff"), ("NAME", b"\xc3")])
+@pytest.mark.parametrize(("name", "value"), [("GREETING", b"\xff"), ("GREETING_NAME", b"\xc3")])
 def test_a_setting_that_is_not_utf_8_is_refused(launch, name, value):
     launch(**{name: value}).check_refuses(78, f'responder: {name}=".*": must be .*UTF-8.*')
 

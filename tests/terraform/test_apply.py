@@ -222,7 +222,7 @@ def test_a_change_of_the_template_keeps_what_was_deployed(deployed):
     environment = {
         variable["name"]: variable["value"] for variable in template["containers"][0]["env"]
     }
-    assert environment["NAME"] == "Universe"
+    assert environment["GREETING_NAME"] == "Universe"
     assert template["containers"][0]["image"] == IMAGE
     assert template["labels"]["commit"] == COMMIT
     assert not template["revision"], "a name would collide with the revision that has it"

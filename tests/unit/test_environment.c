@@ -1,6 +1,7 @@
 /* The settings and the requests that environment variables hold. */
 #include "cases.h"
 
+#include "core/text.h"
 #include "environment.h"
 
 #include <sched.h>
@@ -49,39 +50,70 @@ static void check_refused(const struct refused cases[], size_t count)
     }
 }
 
+static const char *number(int value)
+{
+    static char digits[16];
+    snprintf(digits, sizeof(digits), "%d", value);
+    return digits;
+}
+
+static void add_change(struct text *text, const char *name, const char *value)
+{
+    text_add(text, name);
+    text_add(text, "=");
+    text_add(text, value ? value : "(NULL)");
+}
+
+/* What in settings is not as it is by default, with 4 CPUs, as "member=value". */
+static const char *changes_in(const struct settings *settings)
+{
+    static char changes[1024];
+    struct text text = text_in(changes, sizeof(changes));
+    const struct {
+        const char *name, *value, *by_default;
+    } members[] = {
+        {"greeting", settings->greeting, "Hello"}, {"name", settings->name, "World"},
+        {"service", settings->service, NULL},      {"revision", settings->revision, NULL},
+        {"project", settings->project, NULL},
+    };
+    for (size_t i = 0; i < LENGTH(members); i++)
+        if (!members[i].value || !members[i].by_default
+                ? members[i].value != members[i].by_default
+                : strcmp(members[i].value, members[i].by_default) != 0)
+            add_change(&text, members[i].name, members[i].value);
+    if (settings->workers != 4)
+        add_change(&text, "workers", number(settings->workers));
+    if (settings->log_level != LOG_INFO)
+        add_change(&text, "log_level", number((int)settings->log_level));
+    return changes;
+}
+
 struct taken {
     int line;
-    const char *variable;
-    struct settings expected;
+    const char *variable, *changes;
 };
 
 static void check_taken(const struct taken cases[], size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const int line = cases[i].line;
-        const char *variable = cases[i].variable;
-        const struct settings *expected = &cases[i].expected;
         struct settings got;
-        same_string(line, variable, "", problem_with(line, variable, &got, 1024));
-        same_string(line, variable, expected->greeting, got.greeting);
-        same_string(line, variable, expected->name, got.name);
-        same_string(line, variable, expected->service, got.service);
-        same_string(line, variable, expected->revision, got.revision);
-        same_number(line, variable, (uintmax_t)expected->workers, (uintmax_t)got.workers);
-        same_number(line, variable, expected->log_level, got.log_level);
+        const char *variable = cases[i].variable;
+        same_string(cases[i].line, variable, "", problem_with(cases[i].line, variable, &got, 1024));
+        same_string(cases[i].line, variable, cases[i].changes, changes_in(&got));
     }
 }
 
 TEST(each_setting_has_a_default_and_a_variable_of_its_own)
 {
     static const struct taken cases[] = {
-        {__LINE__, "OTHER=x", {"Hello", "World", NULL, NULL, 4, LOG_INFO}},
-        {__LINE__, "GREETING=Moin", {"Moin", "World", NULL, NULL, 4, LOG_INFO}},
-        {__LINE__, "NAME=Ada", {"Hello", "Ada", NULL, NULL, 4, LOG_INFO}},
-        {__LINE__, "K_SERVICE=hello", {"Hello", "World", "hello", NULL, 4, LOG_INFO}},
-        {__LINE__, "K_REVISION=hello-1", {"Hello", "World", NULL, "hello-1", 4, LOG_INFO}},
-        {__LINE__, "WORKERS=3", {"Hello", "World", NULL, NULL, 3, LOG_INFO}},
-        {__LINE__, "LOG_LEVEL=error", {"Hello", "World", NULL, NULL, 4, LOG_ERROR}},
+        {__LINE__, "OTHER=x", ""},
+        {__LINE__, "GREETING=Moin", "greeting=Moin"},
+        {__LINE__, "GREETING_NAME=Ada", "name=Ada"},
+        {__LINE__, "K_SERVICE=hello", "service=hello"},
+        {__LINE__, "K_REVISION=hello-1", "revision=hello-1"},
+        {__LINE__, "GOOGLE_CLOUD_PROJECT=lab", "project=lab"},
+        {__LINE__, "WORKERS=3", "workers=3"},
+        {__LINE__, "LOG_LEVEL=error", "log_level=3"},
     };
     cpus = 4;
     check_taken(TABLE(cases));
@@ -89,12 +121,12 @@ TEST(each_setting_has_a_default_and_a_variable_of_its_own)
 
 TEST(a_variable_is_known_by_its_exact_name)
 {
-    static const char *const variables[] = {"NAMES=Ada",  "name=Ada",    "NAM=Ada",     "NAME",
-                                            "GREETINGS=", "XGREETING=a", "WORKERS_=99", "LOG=x"};
+    static const char *const variables[] = {
+        "NAME=Ada",   "greeting_name=Ada", "GREETING_NAM=Ada", "GREETING_NAME",
+        "GREETINGS=", "XGREETING=a",       "WORKERS_=99",      "LOG=x"};
     cpus = 4;
     for (size_t i = 0; i < LENGTH(variables); i++) {
-        const struct taken one = {
-            __LINE__, variables[i], {"Hello", "World", NULL, NULL, 4, LOG_INFO}};
+        const struct taken one = {__LINE__, variables[i], ""};
         check_taken(&one, 1);
     }
 }
@@ -102,10 +134,10 @@ TEST(a_variable_is_known_by_its_exact_name)
 TEST(any_text_without_control_characters_is_taken)
 {
     static const struct taken cases[] = {
-        {__LINE__, "NAME= ", {"Hello", " ", NULL, NULL, 4, LOG_INFO}},
-        {__LINE__, "NAME=a=b", {"Hello", "a=b", NULL, NULL, 4, LOG_INFO}},
-        {__LINE__, "NAME=%s<b>&\"", {"Hello", "%s<b>&\"", NULL, NULL, 4, LOG_INFO}},
-        {__LINE__, "GREETING=\xE4\xB8\x96", {"\xE4\xB8\x96", "World", NULL, NULL, 4, LOG_INFO}},
+        {__LINE__, "GREETING_NAME= ", "name= "},
+        {__LINE__, "GREETING_NAME=a=b", "name=a=b"},
+        {__LINE__, "GREETING_NAME=%s<b>&\"", "name=%s<b>&\""},
+        {__LINE__, "GREETING=\xE4\xB8\x96", "greeting=\xE4\xB8\x96"},
     };
     cpus = 4;
     check_taken(TABLE(cases));
@@ -117,13 +149,13 @@ TEST(a_text_that_no_greeting_could_show_is_refused)
 {
     static const struct refused cases[] = {
         {__LINE__, "GREETING=", "GREETING=\"" TEXT_REFUSED},
-        {__LINE__, "NAME=", "NAME=\"" TEXT_REFUSED},
+        {__LINE__, "GREETING_NAME=", "GREETING_NAME=\"" TEXT_REFUSED},
         {__LINE__, "K_SERVICE=", "K_SERVICE=\"" TEXT_REFUSED},
         {__LINE__, "K_REVISION=", "K_REVISION=\"" TEXT_REFUSED},
         {__LINE__, "GREETING=\xFF", "GREETING=\"\\xFF" TEXT_REFUSED},
-        {__LINE__, "NAME=\xC3", "NAME=\"\\xC3" TEXT_REFUSED},
-        {__LINE__, "NAME=\xEF\xBF\xBE", "NAME=\"\\xEF\\xBF\\xBE" TEXT_REFUSED},
-        {__LINE__, "NAME=two\nlines", "NAME=\"two\\x0Alines" TEXT_REFUSED},
+        {__LINE__, "GREETING_NAME=\xC3", "GREETING_NAME=\"\\xC3" TEXT_REFUSED},
+        {__LINE__, "GREETING_NAME=\xEF\xBF\xBE", "GREETING_NAME=\"\\xEF\\xBF\\xBE" TEXT_REFUSED},
+        {__LINE__, "GREETING_NAME=two\nlines", "GREETING_NAME=\"two\\x0Alines" TEXT_REFUSED},
         {__LINE__, "K_SERVICE=\x01", "K_SERVICE=\"\\x01" TEXT_REFUSED},
         {__LINE__, "K_REVISION=a\tb\x7F", "K_REVISION=\"a\\x09b\\x7F" TEXT_REFUSED},
     };
@@ -132,7 +164,7 @@ TEST(a_text_that_no_greeting_could_show_is_refused)
 
 TEST(a_text_has_at_most_64_code_points)
 {
-    static const char *const names[] = {"GREETING", "NAME", "K_SERVICE", "K_REVISION"};
+    static const char *const names[] = {"GREETING", "GREETING_NAME", "K_SERVICE", "K_REVISION"};
     static const char *const code_points[] = {"a", "\xC3\xA9", "\xF0\x9F\x91\x8B"};
     for (size_t i = 0; i < LENGTH(names) * LENGTH(code_points); i++) {
         const char *name = names[i / LENGTH(code_points)];
@@ -151,27 +183,28 @@ TEST(a_value_that_is_refused_is_shown_up_to_100_bytes)
 {
     char variable[256], expected[512];
     for (size_t length = 99; length <= 101; length++) {
-        snprintf(variable, sizeof(variable), "NAME=%s", repeated("n", length));
-        snprintf(expected, sizeof(expected), "NAME=\"%s%s" TEXT_REFUSED,
+        snprintf(variable, sizeof(variable), "GREETING_NAME=%s", repeated("n", length));
+        snprintf(expected, sizeof(expected), "GREETING_NAME=\"%s%s" TEXT_REFUSED,
                  repeated("n", length < 100 ? length : 100), length > 100 ? "..." : "");
         check_refused(&(struct refused){__LINE__, variable, expected}, 1);
     }
-    snprintf(variable, sizeof(variable), "NAME=%s", repeated("\x01", 200));
-    snprintf(expected, sizeof(expected), "NAME=\"%s..." TEXT_REFUSED, repeated("\\x01", 100));
+    snprintf(variable, sizeof(variable), "GREETING_NAME=%s", repeated("\x01", 200));
+    snprintf(expected, sizeof(expected), "GREETING_NAME=\"%s..." TEXT_REFUSED,
+             repeated("\\x01", 100));
     check_refused(&(struct refused){__LINE__, variable, expected}, 1);
 }
 
 TEST(workers_and_log_level_are_taken_within_their_bounds)
 {
     static const struct taken cases[] = {
-        {__LINE__, "WORKERS=1", {"Hello", "World", NULL, NULL, 1, LOG_INFO}},
-        {__LINE__, "WORKERS=29", {"Hello", "World", NULL, NULL, 29, LOG_INFO}},
-        {__LINE__, "WORKERS=64", {"Hello", "World", NULL, NULL, 64, LOG_INFO}},
-        {__LINE__, "WORKERS=007", {"Hello", "World", NULL, NULL, 7, LOG_INFO}},
-        {__LINE__, "LOG_LEVEL=debug", {"Hello", "World", NULL, NULL, 4, LOG_DEBUG}},
-        {__LINE__, "LOG_LEVEL=info", {"Hello", "World", NULL, NULL, 4, LOG_INFO}},
-        {__LINE__, "LOG_LEVEL=warning", {"Hello", "World", NULL, NULL, 4, LOG_WARNING}},
-        {__LINE__, "LOG_LEVEL=error", {"Hello", "World", NULL, NULL, 4, LOG_ERROR}},
+        {__LINE__, "WORKERS=1", "workers=1"},
+        {__LINE__, "WORKERS=29", "workers=29"},
+        {__LINE__, "WORKERS=64", "workers=64"},
+        {__LINE__, "WORKERS=007", "workers=7"},
+        {__LINE__, "LOG_LEVEL=debug", "log_level=0"},
+        {__LINE__, "LOG_LEVEL=info", ""},
+        {__LINE__, "LOG_LEVEL=warning", "log_level=2"},
+        {__LINE__, "LOG_LEVEL=error", "log_level=3"},
     };
     cpus = 4;
     check_taken(TABLE(cases));
@@ -240,6 +273,11 @@ static void check_request(int line, const struct request *got, const struct requ
     same_string(line, "target", expected->target, got->target);
     same_string(line, "accept", expected->accept, got->accept);
     same_string(line, "if_none_match", expected->if_none_match, got->if_none_match);
+    same_string(line, "if_match", expected->if_match, got->if_match);
+    same_string(line, "traceparent", expected->traceparent, got->traceparent);
+    same_string(line, "cloud_trace_context", expected->cloud_trace_context,
+                got->cloud_trace_context);
+    same_string(line, "request_id", expected->request_id, got->request_id);
     same_string(line, "content_length", expected->content_length, got->content_length);
     same_number(line, "body_length", 0, got->body_length);
     same_number(line, "draining", false, got->draining);
@@ -250,13 +288,19 @@ TEST(a_request_is_read_from_its_variables)
     char *const variables[] = {"QUERY_STRING=name=b", "REQUEST_METHOD=POST",
                                "REQUEST_URI=/?a=b",   "HTTP_ACCEPT=text/html",
                                "CONTENT_LENGTH=5",    "HTTP_IF_NONE_MATCH=\"a=b\"",
-                               "HTTP_HOST=x",         NULL};
+                               "HTTP_HOST=x",         "HTTP_IF_MATCH=*",
+                               "HTTP_TRACEPARENT=00", "HTTP_X_CLOUD_TRACE_CONTEXT=1/2;o=1",
+                               "HTTP_X_REQUEST_ID=c", NULL};
     const struct request request = request_from(variables);
     const struct request expected = {.method = "POST",
                                      .target = "/?a=b",
                                      .accept = "text/html",
+                                     .if_match = "*",
                                      .if_none_match = "\"a=b\"",
-                                     .content_length = "5"};
+                                     .content_length = "5",
+                                     .traceparent = "00",
+                                     .cloud_trace_context = "1/2;o=1",
+                                     .request_id = "c"};
     check_request(__LINE__, &request, &expected);
     assert_ptr_equal(request.method, variables[1] + strlen("REQUEST_METHOD="));
 }
@@ -274,7 +318,8 @@ TEST(a_variable_that_is_empty_is_there)
     char *const variables[] = {"REQUEST_METHOD=",     "REQUEST_URI=",    "HTTP_ACCEPT=",
                                "HTTP_IF_NONE_MATCH=", "CONTENT_LENGTH=", NULL};
     const struct request request = request_from(variables);
-    const struct request expected = {"", "", "", "", "", 0, false};
+    const struct request expected = {
+        .method = "", .target = "", .accept = "", .if_none_match = "", .content_length = ""};
     check_request(__LINE__, &request, &expected);
 }
 

@@ -878,6 +878,7 @@ TEST(an_error_of_any_detail_fits)
         const struct request request = {.method = "GET", .target = "/", .accept = formats[i]};
         const struct context context = {&defaults, &request, NULL, FORMAT_NONE};
         struct response response;
+        response_init(&response);
         problem(&context, &response, fault.status, fault.detail);
         response.allow = "GET, HEAD, OPTIONS";
         assert_false(response.body.overflowed);

@@ -47,7 +47,7 @@ static void CGI_reads_its_settings_and_its_request_from_one_environment(void **s
     struct responder *responder = *state;
     const int status = run(responder, NULL,
                            WORDS("REQUEST_METHOD=GET", "REQUEST_URI=/?format=json", "GREETING=Moin",
-                                 "NAME=Welt", "HTTP_ACCEPT=text/html"));
+                                 "GREETING_NAME=Welt", "HTTP_ACCEPT=text/html"));
     expect_printed(responder, status, 200, "{\"greeting\":\"Moin Welt\",\"name\":\"Welt\"}\n",
                    false);
 }
@@ -304,8 +304,9 @@ static void nothing_to_answer_is_refused(void **state)
 static void check_accepts_what_is_allowed(void **state)
 {
     static char *const settings[] = {
-        "GREETING=" SIXTY_FOUR, "NAME=\xc3\xa9", "WORKERS=1",         "WORKERS=64",
-        "LOG_LEVEL=debug",      "K_SERVICE=s",   "LOG_LEVEL=warning", "K_REVISION=hello-00001-abc"};
+        "GREETING=" SIXTY_FOUR, "GREETING_NAME=\xc3\xa9",    "WORKERS=1",
+        "WORKERS=64",           "LOG_LEVEL=debug",           "K_SERVICE=s",
+        "LOG_LEVEL=warning",    "K_REVISION=hello-00001-abc"};
     struct responder *responder = *state;
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
         const int status = run(responder, NULL, WORDS("--check", settings[i]));
@@ -328,11 +329,11 @@ static void a_setting_that_is_not_allowed_is_named_on_one_line(void **state)
         {"LOG_LEVEL", "LOG_LEVEL="},
         {"GREETING", "GREETING="},
         {"GREETING", "GREETING=" SIXTY_FOUR "4"},
-        {"NAME", "NAME=\xff"},
-        {"NAME", "NAME="},
+        {"GREETING_NAME", "GREETING_NAME=\xff"},
+        {"GREETING_NAME", "GREETING_NAME="},
         {"K_SERVICE", "K_SERVICE=\x01"},
         {"K_REVISION", "K_REVISION="},
-        {"NAME", "NAME=" SIXTY_FOUR SIXTY_FOUR SIXTY_FOUR SIXTY_FOUR}};
+        {"GREETING_NAME", "GREETING_NAME=" SIXTY_FOUR SIXTY_FOUR SIXTY_FOUR SIXTY_FOUR}};
     struct responder *responder = *state;
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
         int status = run(responder, NULL, WORDS("--check", settings[i][1]));
@@ -345,15 +346,15 @@ static void a_setting_that_is_not_allowed_is_named_on_one_line(void **state)
 static void a_setting_of_several_lines_is_named_on_one(void **state)
 {
     struct responder *responder = *state;
-    const int status = run(responder, NULL, WORDS("--check", "NAME=two\nlines"));
+    const int status = run(responder, NULL, WORDS("--check", "GREETING_NAME=two\nlines"));
     expect_refusal(responder, status, EX_CONFIG, "\"two\\x0Alines\"");
 }
 
 static void what_a_setting_may_be_is_told_however_long_it_is(void **state)
 {
     struct responder *responder = *state;
-    static char name[5000] = "NAME=";
-    memset(name + 5, 'n', sizeof(name) - 6);
+    static char name[5000] = "GREETING_NAME=";
+    memset(name + 14, 'n', sizeof(name) - 15);
     const int status = run(responder, NULL, WORDS("--check", name));
     expect_refusal(responder, status, EX_CONFIG, "1 to 64 characters");
 }
