@@ -22,7 +22,7 @@ RUN make SETUP=no COMMIT="$COMMIT" build \
     && objcopy --only-keep-debug build/responder build/responder.debug \
     && objcopy --strip-all --add-gnu-debuglink=build/responder.debug build/responder
 
-# --- symbols: docker build --target symbols --output . . ; gdb finds it beside the responder ----
+# --- symbols: make symbols; gdb finds them beside the responder ---------------------------------
 FROM scratch AS symbols
 COPY --from=build /src/build/responder.debug /
 

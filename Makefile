@@ -84,6 +84,14 @@ IMAGE_SETTINGS = IMAGE=$(IMAGE) TAG=$(TAG) VERSION=$(VERSION) COMMIT=$(COMMIT)
 image: ## Build the image (IMAGE=hello-fcgi TAG=latest), with docker or podman
 	@$(IMAGE_SETTINGS) scripts/image
 
+.PHONY: symbols
+symbols: ## Write the debug symbols of the image's responder to build/responder.debug, for gdb
+	@$(IMAGE_SETTINGS) TAG=symbols scripts/image --target=symbols --output=build --iidfile=build/symbols
+
+.PHONY: sbom
+sbom: image ## Write what the image is made of to build/sbom.json (CycloneDX)
+	@cloudbuild/sbom "$$(cat build/image)" $(VERSION) $(COMMIT) build/sbom.json
+
 .PHONY: bench-image
 bench-image: setup-test image ## Measure the image: size, start, memory, stop; beside Flask's own server
 	@IMAGE=$$(cat build/image) CONTAINER_ENGINE=$$(scripts/engine) /usr/bin/python3 -B \

@@ -1,4 +1,5 @@
-"""What all tests share: programs written in C are collected too, and the last line is the totals.
+"""What all tests share: programs written in C are collected too, and the last line is the totals,
+which are added to the file TOTALS as well, if that is set.
 
 With CI=true a skipped test is a failure, unless tests/allowed-skips lists it: what could not run
 proves nothing.
@@ -6,6 +7,7 @@ proves nothing.
 
 import os
 import re
+import signal
 import subprocess
 import xml.etree.ElementTree
 from pathlib import Path
@@ -15,6 +17,11 @@ import pytest
 TESTS = Path(__file__).parent
 BUILD = Path(os.environ.get("BUILD", TESTS.parent / "build"))
 DEADLINE = 180  # seconds for one test program
+
+# A shell without job control has what it starts in the background ignore SIGINT, and so would all
+# that the tests start, where they send it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collect_file(parent, file_path):
@@ -96,18 +103,24 @@ def pytest_sessionfinish(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(session.config, "workerinput"):
         return
-    counts = {name: reporter.stats.get(name, []) for name in ("passed", "failed", "error", "skipped")}
+    outcomes = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+    counts = {name: reporter.stats.get(name, []) for name in outcomes}
     refused = refused_skips(counts["skipped"])
     if refused:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     failed = len(counts["failed"]) + len(counts["error"]) + len(refused)
+    expected = [f"{len(counts[name])} {name}" for name in ("xfailed", "xpassed") if counts[name]]
     session.config.totals = [
         *(f"skipped, which CI does not allow: {nodeid}" for nodeid in refused),
+        *expected,
         f"{len(counts['passed'])} passed, {failed} failed"
         + (f", {len(counts['skipped'])} skipped" if counts["skipped"] else ""),
     ]
 
 
 def pytest_unconfigure(config):
-    for line in getattr(config, "totals", []):
-        print(line)
+    lines = [f"{line}\n" for line in getattr(config, "totals", [])]
+    print(end="".join(lines))
+    if lines and "TOTALS" in os.environ:  # a file for whoever has more to say behind the last line
+        with open(os.environ["TOTALS"], "a", encoding="utf-8") as file:
+            file.writelines(lines)

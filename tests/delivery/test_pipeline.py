@@ -261,6 +261,16 @@ def test_make_push_builds_tries_and_pushes_the_commit(place, first_run):
     )
 
 
+def test_an_image_for_another_kind_of_machine_is_not_pushed(place, tmp_path):
+    """It would have the commit's tag, which nobody can move, and Cloud Run could not start it."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    name = f"{place.image}-arm"
+    command = [place.engine, "build", "--platform=linux/arm64", "--tag", f"{name}:1", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    ended = place.cloud.run([SCRIPTS / "push", name, "1"])
+    assert ended.status == 1 and "-arm:1 is for arm64, and Cloud Run takes amd64" in ended.log, ended
+
+
 # --- The runner itself ------------------------------------------------------------------------
 
 
