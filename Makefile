@@ -139,6 +139,7 @@ pipeline-local: setup-pipeline ## Run cloudbuild.yaml here, with a stand-in for 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 WIRE_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/wire/test_*.c))
 WIRE_CLIENT := $(BUILD)/objects/tests/wire/client.o
+FAULTY := $(BUILD)/tests/faulty_responder
 TESTED := $(filter-out %/main.o,$(OBJECTS))
 
 .PHONY: test
@@ -147,7 +148,7 @@ test: setup-run setup-test setup-pipeline test-programs ## Build and run every t
 		scripts/test
 
 .PHONY: test-programs
-test-programs: build $(UNIT_TESTS) $(WIRE_TESTS)
+test-programs: build $(UNIT_TESTS) $(WIRE_TESTS) $(FAULTY)
 
 $(UNIT_TESTS): $(BUILD)/%: %.c $(TESTED) | setup-test
 	@mkdir -p $(@D)
@@ -159,12 +160,18 @@ $(WIRE_TESTS): $(BUILD)/%: %.c $(WIRE_CLIENT) | setup-test
 	@echo "  CC $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(WIRE_CLIENT) -lcmocka
 
+# The responder with the faults that tests ask it for.
+$(FAULTY): tests/faults/faults.c $(OBJECTS) | setup-test
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=respond -o $@ $< $(OBJECTS) $(LDLIBS)
+
 $(WIRE_CLIENT): tests/wire/client.c Makefile | setup-test
 	@mkdir -p $(@D)
 	@echo "  CC $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
--include $(WIRE_CLIENT:.o=.d) $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d)
+-include $(WIRE_CLIENT:.o=.d) $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d) $(FAULTY:=.d)
 
 # TERRAFORM: the program, or one that stands in for Google Cloud (tests/terraform/conftest.py).
 .PHONY: test-terraform

@@ -2,6 +2,7 @@
 
 #include "environment.h"
 #include "log.h"
+#include "quarantine.h"
 #include "reply.h"
 
 #include <stdlib.h>
@@ -9,9 +10,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-bool answerer_init(struct answerer *answerer, const struct settings *settings, struct slot *slot)
+bool answerer_init(struct answerer *answerer, const struct settings *settings,
+                   struct shared *shared, struct slot *slot)
 {
     answerer->settings = settings;
+    answerer->shared = shared;
     answerer->slot = slot;
     answerer->handover = memfd_create("request", MFD_CLOEXEC);
     if (answerer->handover < 0 || ftruncate(answerer->handover, REQUEST_SIZE_MAX) < 0)
@@ -51,11 +54,29 @@ static struct request begin_request(struct answerer *answerer, const struct inco
     return request;
 }
 
+/* One under quarantine is not looked at: its log line has been written when it got there. */
+static size_t refuse(struct answerer *answerer, const struct request *request)
+{
+    quarantine_answer(request, &answerer->response);
+    return response_print(&answerer->response, (char *)answerer->records + RECORD_HEADER_SIZE,
+                          RESPONSE_MAX);
+}
+
+static size_t reply_or_refuse(struct answerer *answerer, const struct request *request)
+{
+    struct activity *activity = &answerer->slot->activity;
+    if (!quarantine_admit(answerer->shared, activity, request))
+        return refuse(answerer, request);
+    const size_t length = reply(answerer->settings, request, &answerer->response,
+                                (char *)answerer->records + RECORD_HEADER_SIZE, RESPONSE_MAX);
+    quarantine_release(answerer->shared, activity);
+    return length;
+}
+
 size_t answer(struct answerer *answerer, const struct incoming *incoming, bool draining)
 {
     const struct request request = begin_request(answerer, incoming, draining);
-    const size_t length = reply(answerer->settings, &request, &answerer->response,
-                                (char *)answerer->records + RECORD_HEADER_SIZE, RESPONSE_MAX);
+    const size_t length = reply_or_refuse(answerer, &request);
     FCGX_Free(&answerer->fcgi, false); /* FCGX_Finish_r would write an answer of its own */
     return answer_wrap(answerer->records, length, incoming->id);
 }

@@ -13,6 +13,7 @@
 /* What a worker answers with, one request at a time. */
 struct answerer {
     const struct settings *settings;
+    struct shared *shared;
     struct slot *slot;
     FCGX_Request fcgi;
     int handover; /* a file in memory, from which libfcgi reads requests */
@@ -22,8 +23,10 @@ struct answerer {
 };
 
 /* Prepares answerer, which is all zero. false, and errno, when the system refuses something. */
-__attribute__((nonnull, warn_unused_result)) bool
-answerer_init(struct answerer *answerer, const struct settings *settings, struct slot *slot);
+__attribute__((nonnull, warn_unused_result)) bool answerer_init(struct answerer *answerer,
+                                                                const struct settings *settings,
+                                                                struct shared *shared,
+                                                                struct slot *slot);
 
 /*
  * Answers the whole request that incoming holds; draining is what its struct request gets. The

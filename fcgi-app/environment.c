@@ -8,8 +8,9 @@
 #include <string.h>
 
 enum {
-    WORKERS_LEAST = 2, /* of the default: while a worker is replaced another one answers */
-    VALUE_SHOWN = 100  /* bytes of a value that is refused */
+    WORKERS_LEAST = 2,          /* of the default: while a worker is replaced another one answers */
+    REQUEST_TIMEOUT_MAX = 3600, /* seconds */
+    VALUE_SHOWN = 100           /* bytes of a value that is refused */
 };
 
 struct failure {
@@ -60,47 +61,73 @@ static int default_workers(void)
     return cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
 }
 
-static bool read_workers(int *workers, struct failure failure)
+static bool read_number(const char *variable, int most, int *number, struct failure failure)
 {
-    const char *value = getenv("WORKERS");
-    if (!value) {
-        *workers = default_workers();
+    const char *value = getenv(variable);
+    if (!value)
         return true;
-    }
     const size_t digits = strspn(value, "0123456789");
-    const long number = strtol(value, NULL, 10);
-    if (digits == 0 || value[digits] || number < 1 || number > WORKERS_MAX)
-        return refuse(failure, "WORKERS", value, "a number from 1 to 64");
-    *workers = (int)number;
+    const long read = strtol(value, NULL, 10);
+    char allowed[32];
+    snprintf(allowed, sizeof(allowed), "a number from 1 to %d", most);
+    if (digits == 0 || value[digits] || read < 1 || read > most)
+        return refuse(failure, variable, value, allowed);
+    *number = (int)read;
     return true;
+}
+
+/* The position of a variable's value in names; *choice is left alone where it is not set. */
+static bool read_choice(const char *variable, const char *const names[], int count,
+                        const char *allowed, int *choice, struct failure failure)
+{
+    const char *value = getenv(variable);
+    if (!value)
+        return true;
+    for (int i = 0; i < count; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            *choice = i;
+            return true;
+        }
+    }
+    return refuse(failure, variable, value, allowed);
 }
 
 static bool read_log_level(enum log_level *level, struct failure failure)
 {
     static const char *const names[LOG_LEVELS] = {"debug", "info", "warning", "error"};
-    const char *value = getenv("LOG_LEVEL");
-    *level = LOG_INFO;
-    if (!value)
-        return true;
-    for (enum log_level i = 0; i < LOG_LEVELS; i++) {
-        if (strcmp(value, names[i]) == 0) {
-            *level = i;
-            return true;
-        }
-    }
-    return refuse(failure, "LOG_LEVEL", value, "debug, info, warning or error");
+    int choice = LOG_INFO;
+    const bool ok = read_choice("LOG_LEVEL", names, LOG_LEVELS, "debug, info, warning or error",
+                                &choice, failure);
+    *level = (enum log_level)choice;
+    return ok;
+}
+
+static bool read_sandbox(bool *sandbox, struct failure failure)
+{
+    static const char *const names[] = {"off", "on"};
+    int choice = *sandbox;
+    const bool ok = read_choice("SANDBOX", names, 2, "on or off", &choice, failure);
+    *sandbox = choice == 1;
+    return ok;
 }
 
 bool settings_read(struct settings *settings, char *problem, size_t size)
 {
     const struct failure failure = {problem, size};
-    *settings = (struct settings){.greeting = "Hello", .name = "World"};
+    *settings = (struct settings){.greeting = "Hello",
+                                  .name = "World",
+                                  .workers = default_workers(),
+                                  .request_timeout = 4,
+                                  .sandbox = true};
     return read_text("GREETING", &settings->greeting, failure) &&
            read_text("GREETING_NAME", &settings->name, failure) &&
            read_text("K_SERVICE", &settings->service, failure) &&
            read_text("K_REVISION", &settings->revision, failure) &&
            read_text("GOOGLE_CLOUD_PROJECT", &settings->project, failure) &&
-           read_workers(&settings->workers, failure) &&
+           read_number("WORKERS", WORKERS_MAX, &settings->workers, failure) &&
+           read_number("REQUEST_TIMEOUT", REQUEST_TIMEOUT_MAX, &settings->request_timeout,
+                       failure) &&
+           read_sandbox(&settings->sandbox, failure) &&
            read_log_level(&settings->log_level, failure);
 }
 

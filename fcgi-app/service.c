@@ -2,6 +2,8 @@
 
 #include "clock.h"
 #include "log.h"
+#include "quarantine.h"
+#include "watchdog.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -11,6 +13,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,85 +30,177 @@ enum {
     STOP_MS = 3000, /* for workers to stop; they need at most DRAIN_MS of worker.c */
 };
 
-struct worker {
+struct child {
     pid_t pid;          /* 0: no worker now */
     int64_t started_ms; /* when it was forked */
     int64_t start_ms;   /* when one is to be forked, where pid is 0 */
+    bool hung;          /* was ended by the watchdog */
+    struct watched watched;
+    struct slot *slot; /* its own in the shared memory */
 };
 
 struct parent {
     const struct settings *settings;
     struct shared *shared;
-    struct worker workers[WORKERS_MAX]; /* settings->workers of them, each in its slot */
-    int stillborn; /* workers in a row that died as soon as they were started */
+    struct child children[WORKERS_MAX]; /* settings->workers of them, each in its slot */
+    int stillborn;   /* workers in a row that died as soon as they were started */
+    bool watching;   /* the watchdog looks at them */
+    int64_t look_ms; /* when it does so next */
+    bool stopping;   /* those that end are not replaced */
 };
 
-static void become_worker(const struct parent *parent, const struct worker *worker,
-                          pid_t parent_pid)
+static void become_worker(const struct parent *parent, const struct child *child, pid_t parent_pid)
 {
     /* SIGTERM rather than SIGKILL: a worker that has lost its parent still finishes its requests.
      */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent_pid)
         exit(EX_OK); /* the parent died before the prctl */
-    exit(worker_run(parent->settings, parent->shared,
-                    &parent->shared->slots[worker - parent->workers]));
+    exit(worker_run(parent->settings, parent->shared, child->slot));
 }
 
-static void start_worker(struct parent *parent, struct worker *worker)
+static void watch(struct parent *parent)
+{
+    atomic_store(&parent->shared->watched, true);
+    if (!parent->watching)
+        parent->look_ms = now_ms() + LOOK_MS;
+    parent->watching = true;
+}
+
+/* Busy until it says something else: that it hangs at its start is seen, too. */
+static void prepare_slot(struct child *child)
+{
+    atomic_store(&child->slot->activity.fingerprint, 0);
+    atomic_store(&child->slot->activity.busy, true);
+    atomic_store(&child->slot->traffic.connections, 0);
+    child->watched = (struct watched){.looks = 0};
+    child->hung = false;
+}
+
+static void start_worker(struct parent *parent, struct child *child)
 {
     const pid_t parent_pid = getpid();
-    worker->started_ms = now_ms();
-    worker->pid = fork();
-    if (worker->pid == 0)
-        become_worker(parent, worker, parent_pid);
-    if (worker->pid > 0)
+    prepare_slot(child);
+    watch(parent);
+    child->started_ms = now_ms();
+    child->pid = fork();
+    if (child->pid == 0)
+        become_worker(parent, child, parent_pid);
+    if (child->pid > 0) {
+        count(&parent->shared->started, 1);
         return;
+    }
     log_line(LOG_ERROR, "fork: %s; trying again in 1 s", strerror(errno));
-    worker->pid = 0;
-    worker->start_ms = now_ms() + 1000;
+    child->pid = 0;
+    child->start_ms = now_ms() + 1000;
 }
 
 static void start_due(struct parent *parent)
 {
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->workers[i].pid == 0 && parent->workers[i].start_ms <= now_ms())
-            start_worker(parent, &parent->workers[i]);
+        if (parent->children[i].pid == 0 && parent->children[i].start_ms <= now_ms())
+            start_worker(parent, &parent->children[i]);
 }
 
-static void log_death(pid_t pid, int status)
+/* What the log needs to know of the request that a worker has left behind. */
+static struct request request_in(const struct activity *activity)
 {
-    if (WIFSIGNALED(status))
-        log_line(LOG_WARNING, "worker %d was killed by signal %d and is replaced", (int)pid,
-                 WTERMSIG(status));
-    else
-        log_line(LOG_WARNING, "worker %d exited with status %d and is replaced", (int)pid,
-                 WEXITSTATUS(status));
+    return (struct request){
+        .method = activity->method, .target = activity->target, .request_id = activity->request_id};
 }
 
-/* A worker is replaced at once, unless it died as soon as it was started: then ever later. */
-static void plan_replacement(struct parent *parent, struct worker *worker)
+static void log_death(const struct parent *parent, const struct child *child, int status)
+{
+    const struct activity *activity = &child->slot->activity;
+    const struct request request = request_in(activity);
+    char how[64];
+    if (child->hung)
+        snprintf(how, sizeof(how), "did nothing for %d s", parent->settings->request_timeout);
+    else if (WIFSIGNALED(status))
+        snprintf(how, sizeof(how), "was killed by signal %d", WTERMSIG(status));
+    else
+        snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(status));
+    if (atomic_load(&activity->fingerprint))
+        log_request(LOG_WARNING, &request, "worker %d %s and is replaced; it had %s %s in hand",
+                    (int)child->pid, how, request.method, request.target);
+    else
+        log_line(LOG_WARNING, "worker %d %s and is replaced", (int)child->pid, how);
+}
+
+static void count_death(struct deaths *deaths, const struct child *child, int status)
+{
+    if (child->hung)
+        count(&deaths->hung, 1);
+    else
+        count(WIFSIGNALED(status) ? &deaths->killed : &deaths->exited, 1);
+}
+
+/* Whether it was the request's fault. All signals are blocked but those of faults and SIGKILL,
+ * which comes from outside: with whatever is asked for most in hand. */
+static bool is_to_blame(const struct child *child, int status)
+{
+    if (child->hung)
+        return !child->watched.stopped;
+    return WIFSIGNALED(status) ? WTERMSIG(status) != SIGKILL : WEXITSTATUS(status) != EX_OK;
+}
+
+static void suspect(const struct parent *parent, const struct child *child, int status)
+{
+    const struct activity *activity = &child->slot->activity;
+    const uint64_t fingerprint = atomic_load(&activity->fingerprint);
+    const struct request request = request_in(activity);
+    if (fingerprint && is_to_blame(child, status) &&
+        quarantine_suspect(parent->shared, fingerprint))
+        log_request(LOG_ERROR, &request, "%s %s has ended %d workers and is refused for %d s",
+                    request.method, request.target, QUARANTINE_DEATHS, QUARANTINE_MS / 1000);
+}
+
+/* A worker is replaced at once, unless it died as soon as it was started, and not of a request:
+ * then ever later. */
+static void plan_replacement(struct parent *parent, struct child *child)
 {
     const int64_t now = now_ms();
-    parent->stillborn = now - worker->started_ms < STILLBORN_MS ? parent->stillborn + 1 : 0;
-    worker->pid = 0;
-    worker->start_ms =
+    const bool stillborn =
+        now - child->started_ms < STILLBORN_MS && !atomic_load(&child->slot->activity.fingerprint);
+    parent->stillborn = stillborn ? parent->stillborn + 1 : 0;
+    child->start_ms =
         parent->stillborn > 1 ? now + (BACKOFF_FIRST_MS << (parent->stillborn - 2)) : now;
 }
 
-static void reap(struct parent *parent, bool replace)
+static void bury(struct parent *parent, struct child *child, int status)
+{
+    if (!parent->stopping) {
+        log_death(parent, child, status);
+        count_death(&parent->shared->deaths, child, status);
+        suspect(parent, child, status);
+        plan_replacement(parent, child);
+    }
+    child->pid = 0;
+}
+
+static struct child *child_of(struct parent *parent, pid_t pid)
+{
+    for (int i = 0; i < parent->settings->workers; i++)
+        if (parent->children[i].pid == pid)
+            return &parent->children[i];
+    return NULL;
+}
+
+/* Takes note of all that has become of workers. One that is stopped (SIGSTOP) hangs, too, with the
+ * connections that it has. */
+static void reap(struct parent *parent)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        for (int i = 0; i < parent->settings->workers; i++) {
-            if (parent->workers[i].pid != pid)
-                continue;
-            if (replace) {
-                log_death(pid, status);
-                plan_replacement(parent, &parent->workers[i]);
-            }
-            parent->workers[i].pid = 0;
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+        struct child *child = child_of(parent, pid);
+        if (!child)
+            continue;
+        if (WIFEXITED(status) || WIFSIGNALED(status)) {
+            bury(parent, child, status);
+        } else {
+            child->watched.stopped = WIFSTOPPED(status);
+            watch(parent);
         }
     }
 }
@@ -113,7 +208,7 @@ static void reap(struct parent *parent, bool replace)
 static bool any_alive(const struct parent *parent)
 {
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->workers[i].pid > 0)
+        if (parent->children[i].pid > 0)
             return true;
     return false;
 }
@@ -121,19 +216,18 @@ static bool any_alive(const struct parent *parent)
 static void signal_workers(const struct parent *parent, int signal)
 {
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->workers[i].pid > 0)
-            kill(parent->workers[i].pid, signal);
+        if (parent->children[i].pid > 0)
+            kill(parent->children[i].pid, signal);
 }
 
 /* The next of the signals that concern the parent, 0 when none came before the time was up. */
 static int next_signal(int64_t until_ms)
 {
+    static const int concerning[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, WATCHDOG_SIGNAL};
     sigset_t signals;
     sigemptyset(&signals);
-    sigaddset(&signals, SIGCHLD);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGQUIT);
+    for (size_t i = 0; i < sizeof(concerning) / sizeof(concerning[0]); i++)
+        sigaddset(&signals, concerning[i]);
     const int64_t left = until_ms > now_ms() ? until_ms - now_ms() : 0;
     const struct timespec timeout = {left / 1000, left % 1000 * 1000000};
     const int signal = sigtimedwait(&signals, NULL, &timeout);
@@ -143,12 +237,13 @@ static int next_signal(int64_t until_ms)
 static void stop_workers(struct parent *parent, int signal)
 {
     const int64_t deadline = now_ms() + STOP_MS;
+    parent->stopping = true;
     atomic_store(&parent->shared->draining, true);
     signal_workers(parent, signal);
     while (any_alive(parent) && now_ms() < deadline) {
         if (next_signal(deadline) == SIGQUIT)
             signal_workers(parent, SIGQUIT);
-        reap(parent, false);
+        reap(parent);
     }
     if (any_alive(parent)) {
         log_line(LOG_ERROR, "workers did not stop within %d ms and are killed", STOP_MS);
@@ -156,26 +251,71 @@ static void stop_workers(struct parent *parent, int signal)
     }
 }
 
-static int64_t next_start_ms(const struct parent *parent)
+/* Ends workers that have hung for too long, and stops looking when all are idle. */
+static void look(struct parent *parent)
 {
-    int64_t next = now_ms() + (int64_t)3600 * 1000;
+    bool quiet = true;
+    if (!parent->watching || now_ms() < parent->look_ms)
+        return;
+    for (int i = 0; i < parent->settings->workers; i++) {
+        struct child *child = &parent->children[i];
+        if (child->pid == 0)
+            continue;
+        const int looks = watchdog_look(&child->watched, &child->slot->activity, &quiet);
+        if (looks * LOOK_MS < parent->settings->request_timeout * 1000)
+            continue;
+        child->hung = true;
+        kill(child->pid, SIGKILL);
+    }
+    parent->watching = !quiet || !watchdog_rest(parent->shared, parent->settings->workers);
+    parent->look_ms = now_ms() + LOOK_MS;
+}
+
+static int64_t next_event_ms(const struct parent *parent)
+{
+    int64_t next = parent->watching ? parent->look_ms : now_ms() + (int64_t)3600 * 1000;
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->workers[i].pid == 0 && parent->workers[i].start_ms < next)
-            next = parent->workers[i].start_ms;
+        if (parent->children[i].pid == 0 && parent->children[i].start_ms < next)
+            next = parent->children[i].start_ms;
     return next;
+}
+
+static void announce_stop(struct parent *parent)
+{
+    log_line(LOG_INFO, "about to be stopped: no longer ready");
+    atomic_store(&parent->shared->draining, true);
+}
+
+/* Handles a signal. false when it is one to stop. */
+static bool handle(struct parent *parent, int signal)
+{
+    switch (signal) {
+    case 0:
+        return true;
+    case SIGCHLD:
+        reap(parent);
+        return true;
+    case WATCHDOG_SIGNAL:
+        watch(parent);
+        return true;
+    case SIGUSR1:
+        announce_stop(parent);
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int supervise(struct parent *parent)
 {
     while (parent->stillborn < STILLBORN_MAX) {
         start_due(parent);
-        const int signal = next_signal(next_start_ms(parent));
-        if (signal == SIGCHLD) {
-            reap(parent, true);
-        } else if (signal != 0) {
+        const int signal = next_signal(next_event_ms(parent));
+        if (!handle(parent, signal)) {
             stop_workers(parent, signal);
             return EX_OK;
         }
+        look(parent);
     }
     log_line(LOG_ERROR, "%d workers in a row died within %d ms of their start; giving up",
              STILLBORN_MAX, STILLBORN_MS);
@@ -201,6 +341,9 @@ int service_run(const struct settings *settings)
                  strerror(errno));
         return EX_OSERR;
     }
+    for (int i = 0; i < settings->workers; i++)
+        parent.children[i].slot = &parent.shared->slots[i];
+    parent.shared->parent = getpid();
     log_line(LOG_INFO, "serving with %d workers", settings->workers);
     return supervise(&parent);
 }

@@ -28,10 +28,10 @@ enum {
 typedef atomic_uint_least64_t counter;
 
 /* Adds to a counter of this process's own: a plain addition, as the compiler makes it. */
-static inline void count(counter *counter, uint64_t number)
+static inline void count(counter *total, uint64_t number)
 {
-    const uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, now + number, memory_order_relaxed);
+    const uint64_t now = atomic_load_explicit(total, memory_order_relaxed);
+    atomic_store_explicit(total, now + number, memory_order_relaxed);
 }
 
 /* What a worker does now. Its writer is the worker. */
@@ -39,6 +39,7 @@ struct activity {
     atomic_bool busy;    /* has something to do, rather than waits for it */
     counter beat;        /* moves whenever the worker gets on with what it does */
     counter fingerprint; /* of the request in hand, 0: none */
+    bool trial;          /* of a suspect: see quarantine.h */
     /* Of the same request. Not to be read before the worker has ended. */
     char method[METHOD_SHOWN], target[TARGET_SHOWN], request_id[REQUEST_ID_SHOWN];
 };
@@ -60,21 +61,24 @@ struct slot {
     struct traffic traffic;
 };
 
-/* A request, by its fingerprint, that a worker did not survive. Its writer is the parent. */
+/* A request, by its fingerprint, that a worker did not survive. Its writer is the parent, where
+ * nothing else is said. */
 struct suspect {
-    counter fingerprint; /* 0: none */
-    counter until_ms;    /* refused up to then, on the monotonic clock; 0: it is not */
-    uint32_t deaths;     /* the parent's own, as the next */
-    int64_t last_ms;
+    counter fingerprint; /* 0: none; a worker forgets it after a trial that went well */
+    counter until_ms;    /* refused up to then, 0: not at all; a worker moves it when it tries */
+    uint32_t deaths;     /* of workers in a row */
+    int64_t last_ms;     /* the last one's */
 };
 
 struct shared {
-    atomic_bool draining; /* by the parent, once, when the stop is announced or begins */
-    atomic_bool watched;  /* by the parent: it looks at busy workers; else one has to wake it */
+    atomic_bool draining; /* set once by the parent, when the stop is announced or begins */
+    atomic_bool watched;  /* the parent looks at busy workers; see watchdog.h */
     pid_t parent;
     struct suspect suspects[SUSPECTS_MAX];
-    counter started;                /* workers, by the parent, as the next */
-    counter died[3];                /* exited, by a signal, ended since it hung */
+    struct deaths {
+        counter exited, killed, hung;
+    } deaths;                       /* of workers; the parent's, as the next */
+    counter started;                /* workers */
     struct slot slots[WORKERS_MAX]; /* settings->workers of them are used */
 };
 

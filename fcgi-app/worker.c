@@ -2,6 +2,7 @@
 
 #include "connection.h"
 #include "log.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <fastcgi.h>
@@ -85,7 +86,9 @@ static int patience_ms(const struct worker *worker)
 static int turn(struct worker *worker, int timeout_ms)
 {
     struct epoll_event events[EVENTS_MAX];
+    watchdog_idle(&worker->slot->activity);
     const int count = epoll_wait(worker->epoll, events, EVENTS_MAX, timeout_ms);
+    watchdog_busy(worker->shared, &worker->slot->activity);
     for (int i = 0; i < count; i++) {
         void *data = events[i].data.ptr;
         if (data == worker)
@@ -139,7 +142,7 @@ static bool worker_init(struct worker *worker)
     }
     worker->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (worker->epoll < 0 || !await_signals(worker) ||
-        !answerer_init(&worker->answerer, worker->settings, worker->slot))
+        !answerer_init(&worker->answerer, worker->settings, worker->shared, worker->slot))
         return false;
     start_accepting(worker);
     return worker->accepting;

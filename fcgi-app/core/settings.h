@@ -2,6 +2,8 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
+#include <stdbool.h>
+
 enum {
     NAME_MAX_CODE_POINTS = 64, /* of a greeting, of a name, and of a name in ?name= */
     WORKERS_MAX = 64
@@ -17,6 +19,8 @@ struct settings {
     const char *project;      /* GOOGLE_CLOUD_PROJECT, NULL where it is not set */
     int workers;              /* WORKERS */
     enum log_level log_level; /* LOG_LEVEL */
+    int request_timeout;      /* REQUEST_TIMEOUT, seconds */
+    bool sandbox;             /* SANDBOX */
 };
 
 #endif

@@ -85,6 +85,10 @@ static const char *changes_in(const struct settings *settings)
         add_change(&text, "workers", number(settings->workers));
     if (settings->log_level != LOG_INFO)
         add_change(&text, "log_level", number((int)settings->log_level));
+    if (settings->request_timeout != 4)
+        add_change(&text, "request_timeout", number(settings->request_timeout));
+    if (!settings->sandbox)
+        add_change(&text, "sandbox", "0");
     return changes;
 }
 
@@ -113,6 +117,8 @@ TEST(each_setting_has_a_default_and_a_variable_of_its_own)
         {__LINE__, "K_REVISION=hello-1", "revision=hello-1"},
         {__LINE__, "GOOGLE_CLOUD_PROJECT=lab", "project=lab"},
         {__LINE__, "WORKERS=3", "workers=3"},
+        {__LINE__, "REQUEST_TIMEOUT=9", "request_timeout=9"},
+        {__LINE__, "SANDBOX=off", "sandbox=0"},
         {__LINE__, "LOG_LEVEL=error", "log_level=3"},
     };
     cpus = 4;
@@ -194,13 +200,16 @@ TEST(a_value_that_is_refused_is_shown_up_to_100_bytes)
     check_refused(&(struct refused){__LINE__, variable, expected}, 1);
 }
 
-TEST(workers_and_log_level_are_taken_within_their_bounds)
+TEST(numbers_and_choices_are_taken_within_their_bounds)
 {
     static const struct taken cases[] = {
         {__LINE__, "WORKERS=1", "workers=1"},
         {__LINE__, "WORKERS=29", "workers=29"},
         {__LINE__, "WORKERS=64", "workers=64"},
         {__LINE__, "WORKERS=007", "workers=7"},
+        {__LINE__, "REQUEST_TIMEOUT=1", "request_timeout=1"},
+        {__LINE__, "REQUEST_TIMEOUT=3600", "request_timeout=3600"},
+        {__LINE__, "SANDBOX=on", ""},
         {__LINE__, "LOG_LEVEL=debug", "log_level=0"},
         {__LINE__, "LOG_LEVEL=info", ""},
         {__LINE__, "LOG_LEVEL=warning", "log_level=2"},
@@ -251,6 +260,19 @@ TEST(any_other_log_level_is_refused)
         {__LINE__, "LOG_LEVEL=warn", "LOG_LEVEL=\"warn" LEVEL_REFUSED},
         {__LINE__, "LOG_LEVEL=debug ", "LOG_LEVEL=\"debug " LEVEL_REFUSED},
         {__LINE__, "LOG_LEVEL=1", "LOG_LEVEL=\"1" LEVEL_REFUSED},
+    };
+    check_refused(TABLE(cases));
+}
+
+TEST(any_other_timeout_and_sandbox_is_refused)
+{
+    static const struct refused cases[] = {
+        {__LINE__, "REQUEST_TIMEOUT=0", "REQUEST_TIMEOUT=\"0\": must be a number from 1 to 3600"},
+        {__LINE__, "REQUEST_TIMEOUT=3601",
+         "REQUEST_TIMEOUT=\"3601\": must be a number from 1 to 3600"},
+        {__LINE__, "REQUEST_TIMEOUT=4s", "REQUEST_TIMEOUT=\"4s\": must be a number from 1 to 3600"},
+        {__LINE__, "SANDBOX=", "SANDBOX=\"\": must be on or off"},
+        {__LINE__, "SANDBOX=1", "SANDBOX=\"1\": must be on or off"},
     };
     check_refused(TABLE(cases));
 }
@@ -349,10 +371,11 @@ int main(void)
         cmocka_unit_test(a_text_that_no_greeting_could_show_is_refused),
         cmocka_unit_test(a_text_has_at_most_64_code_points),
         cmocka_unit_test(a_value_that_is_refused_is_shown_up_to_100_bytes),
-        cmocka_unit_test(workers_and_log_level_are_taken_within_their_bounds),
+        cmocka_unit_test(numbers_and_choices_are_taken_within_their_bounds),
         cmocka_unit_test(workers_that_are_none_are_refused),
         cmocka_unit_test(by_default_there_is_a_worker_for_each_cpu_but_at_least_2_and_at_most_64),
         cmocka_unit_test(any_other_log_level_is_refused),
+        cmocka_unit_test(any_other_timeout_and_sandbox_is_refused),
         cmocka_unit_test(a_problem_is_cut_to_its_buffer),
         cmocka_unit_test(a_request_is_read_from_its_variables),
         cmocka_unit_test(what_the_web_server_did_not_send_is_empty_or_absent),

@@ -238,6 +238,24 @@ static void a_stopping_service_is_not_ready(void **state)
     expect_quiet_exit(responder);
 }
 
+/* SIGUSR1 is sent some time before the stop, so that load balancers see it coming. */
+static void SIGUSR1_makes_the_service_unready_and_changes_nothing_else(void **state)
+{
+    struct responder *responder = serve(state, 2);
+    struct client *idle[] = {open_to(responder, 0), open_to(responder, 1)};
+    for (int i = 0; i < 3; i++) {
+        tell(responder, SIGUSR1);
+        await((client_ask(idle[0], &(struct request){.target = "/ready", .keep = true}),
+               expect_answer(idle[0], ANY_STATUS, NULL), idle[0]->answer.status == 503),
+              "the service is to be unready");
+        client_ask(idle[1], &(struct request){.target = "/ready", .keep = true});
+        expect_answer(idle[1], 503, NULL);
+        expect_greeting(idle[1], &kept);
+        expect_greeting(client_open(responder), &unkept);
+    }
+    expect_unharmed(responder);
+}
+
 static void stop_frozen(struct responder *responder)
 {
     tell(responder, SIGTERM);
@@ -355,7 +373,7 @@ static void no_answer_is_cut_short_by_SIGTERM(void **state)
 
 static void other_signals_change_nothing(void **state)
 {
-    static const int signals[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGWINCH};
+    static const int signals[] = {SIGHUP, SIGUSR2, SIGPIPE, SIGALRM, SIGWINCH};
     struct responder *responder = serve(state, 1);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         tell(responder, signals[i]);
@@ -649,6 +667,7 @@ int main(void)
         cmocka_unit_test_wire(a_second_SIGTERM_changes_nothing),
         cmocka_unit_test_wire(a_large_body_that_SIGTERM_cuts_is_read_to_its_end),
         cmocka_unit_test_wire(a_stopping_service_is_not_ready),
+        cmocka_unit_test_wire(SIGUSR1_makes_the_service_unready_and_changes_nothing_else),
         cmocka_unit_test_wire(what_waits_in_the_backlog_is_answered_after_SIGTERM),
         cmocka_unit_test_wire(what_waits_behind_a_full_worker_is_answered_after_SIGTERM),
         cmocka_unit_test_wire(what_waits_for_descriptors_is_answered_after_SIGTERM),

@@ -1,0 +1,144 @@
+#include "quarantine.h"
+
+#include "clock.h"
+#include "core/handler.h"
+#include "core/trace.h"
+
+#include <string.h>
+
+enum { SUSPICION_MS = 10 * 60 * 1000 }; /* a worker's death is remembered for so long */
+
+/* Eight bytes at a time: a request has some hundred, and FNV, which takes them one by one, would
+ * cost a hundredth of what it takes to answer it. */
+static uint64_t mix(uint64_t hash, const char *string)
+{
+    static const uint64_t prime = UINT64_C(0x9e3779b97f4a7c15);
+    size_t left = string ? strlen(string) + 1 : 0; /* the NUL tells "a", "b" from "ab", "" */
+    for (uint64_t word; left > 0; string += sizeof(word)) {
+        const size_t length = left < sizeof(word) ? left : sizeof(word);
+        word = 0;
+        memcpy(&word, string, length);
+        hash = (hash ^ word) * prime;
+        hash ^= hash >> 32;
+        left -= length;
+    }
+    return hash * prime + 1;
+}
+
+/* Of all that an answer depends on, but for what differs between any two requests: their ids. */
+static uint64_t fingerprint_of(const struct request *request)
+{
+    uint64_t hash = request->body_length;
+    hash = mix(hash, request->method);
+    hash = mix(hash, request->target);
+    hash = mix(hash, request->accept);
+    hash = mix(hash, request->if_match);
+    hash = mix(hash, request->if_none_match);
+    hash = mix(hash, request->content_length);
+    return hash ? hash : 1;
+}
+
+static struct suspect *find(struct shared *shared, uint64_t fingerprint)
+{
+    for (int i = 0; i < SUSPECTS_MAX; i++)
+        if (atomic_load_explicit(&shared->suspects[i].fingerprint, memory_order_acquire) ==
+            fingerprint)
+            return &shared->suspects[i];
+    return NULL;
+}
+
+/* Whether a suspect may be tried: always as long as it has killed once, and once a minute then. */
+static bool may_try(struct suspect *suspect, bool *trial)
+{
+    uint64_t until_ms = atomic_load(&suspect->until_ms);
+    const uint64_t now = (uint64_t)now_ms();
+    if (until_ms == 0)
+        return true;
+    *trial = now >= until_ms &&
+             atomic_compare_exchange_strong(&suspect->until_ms, &until_ms, now + QUARANTINE_MS);
+    return *trial;
+}
+
+static void show(char *shown, size_t size, const char *string)
+{
+    const size_t length = strnlen(string ? string : "", size - 1);
+    memcpy(shown, string ? string : "", length);
+    shown[length] = '\0';
+}
+
+bool quarantine_admit(struct shared *shared, struct activity *activity,
+                      const struct request *request)
+{
+    const uint64_t fingerprint = fingerprint_of(request);
+    struct suspect *suspect = find(shared, fingerprint);
+    activity->trial = false;
+    if (suspect && !may_try(suspect, &activity->trial))
+        return false;
+    show(activity->method, sizeof(activity->method), request->method);
+    show(activity->target, sizeof(activity->target), request->target);
+    show(activity->request_id, sizeof(activity->request_id), request->request_id);
+    atomic_store_explicit(&activity->fingerprint, fingerprint, memory_order_release);
+    count(&activity->beat, 1);
+    return true;
+}
+
+void quarantine_release(struct shared *shared, struct activity *activity)
+{
+    uint64_t fingerprint = atomic_load_explicit(&activity->fingerprint, memory_order_relaxed);
+    struct suspect *survived = activity->trial ? find(shared, fingerprint) : NULL;
+    atomic_store_explicit(&activity->fingerprint, 0, memory_order_release);
+    if (survived)
+        atomic_compare_exchange_strong(&survived->fingerprint, &fingerprint, 0);
+}
+
+void quarantine_answer(const struct request *request, struct response *response)
+{
+    const char *id = request_id_of(request);
+    response_init(response);
+    response->status = 500;
+    response->content_type = content_type(FORMAT_TEXT);
+    response->head_only = strcmp(request->method, "HEAD") == 0;
+    text_add(&response->body, "500 Internal Server Error\n"
+                              "This request has ended the process that answered it, twice. "
+                              "It is refused for a minute.\n");
+    if (id) {
+        text_add(&response->body, "Request: ");
+        text_add(&response->body, id);
+        text_add(&response->body, "\n");
+    }
+}
+
+/* The one that has been of no interest for the longest time. */
+static struct suspect *replaceable(struct shared *shared)
+{
+    struct suspect *oldest = &shared->suspects[0];
+    for (int i = 1; i < SUSPECTS_MAX; i++)
+        if (shared->suspects[i].last_ms + (int64_t)shared->suspects[i].until_ms <
+            oldest->last_ms + (int64_t)oldest->until_ms)
+            oldest = &shared->suspects[i];
+    return oldest;
+}
+
+static struct suspect *new_suspect(struct shared *shared, uint64_t fingerprint)
+{
+    struct suspect *suspect = replaceable(shared);
+    atomic_store(&suspect->fingerprint, 0);
+    atomic_store(&suspect->until_ms, 0);
+    suspect->deaths = 0;
+    atomic_store(&suspect->fingerprint, fingerprint);
+    return suspect;
+}
+
+bool quarantine_suspect(struct shared *shared, uint64_t fingerprint)
+{
+    struct suspect *suspect = find(shared, fingerprint);
+    const int64_t now = now_ms();
+    if (!suspect)
+        suspect = new_suspect(shared, fingerprint);
+    suspect->deaths = now - suspect->last_ms > SUSPICION_MS ? 1 : suspect->deaths + 1;
+    suspect->last_ms = now;
+    if (suspect->deaths < QUARANTINE_DEATHS)
+        return false;
+    atomic_store(&suspect->until_ms, (uint64_t)(now + QUARANTINE_MS));
+    return true;
+}
