@@ -1,13 +1,81 @@
-"""What start.py itself has to say, and what it passes on of the programs' output."""
+"""The log: where all lines go, in JSON or for people. One object is the process's: LOG."""
 
-import contextlib
-import json
 import os
 import select
 import sys
+import time
 
-STDERR = select.poll()
-STDERR.register(2, select.POLLOUT)
+import entry as entries
+
+PENDING_MAX = 256 * 1024  # bytes that wait for a reader; what comes then is dropped, and counted
+
+
+class Log:
+    """Lines on their way to stderr. A reader that is gone or asleep must not stop the service."""
+
+    def __init__(self):
+        self.as_text, self.colour = False, False
+        self.pending = b""
+        self.dropped = 0
+        self.ready = select.poll()
+        self.ready.register(2, select.POLLOUT)
+
+    def configure(self, form):
+        """form: json or text; None: text on a terminal, which NO_COLOR (https://no-color.org) and
+        a terminal that is none (TERM=dumb) leave without colours."""
+        terminal = os.isatty(2)
+        self.as_text = form == "text" or (form is None and terminal)
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+        self.colour = terminal and not plain
+
+    def write(self, severity, message, **members):
+        """One line of this process's own."""
+        self.add({"severity": severity, "message": message, **members}, "supervisor", os.getpid())
+
+    def add(self, entry, component, pid=None):
+        """One entry; time, component and pid are put in where it has none. Those of whoever wrote
+        it come first: a line begins with its severity."""
+        entry.setdefault("time", entries.now())
+        entry.setdefault("component", component)
+        if pid is not None:
+            entry.setdefault("pid", pid)
+        self.pass_on(
+            entries.to_text(entry, self.colour) if self.as_text else entries.to_json(entry), 1
+        )
+
+    def pass_on(self, lines, count):
+        """Whole lines, as they are; count: how many."""
+        if len(self.pending) + len(lines) > PENDING_MAX and not self.flush():
+            self.dropped += count
+            return
+        self.pending += lines
+        self.flush()
+
+    def flush(self, seconds=0):
+        """Writes what is pending as far as somebody reads it, and waits so long for that. Returns
+        whether everything is written."""
+        deadline = time.monotonic() + seconds
+        while self.pending:
+            left = max(0, deadline - time.monotonic())
+            if not self.ready.poll(left * 1000):
+                return False
+            self.write_some()
+            if not self.pending and self.dropped:
+                dropped, self.dropped = self.dropped, 0
+                self.write("WARNING", f"{dropped} lines were dropped: nobody read them")
+        return True
+
+    def write_some(self):
+        """A pipe that is ready takes PIPE_BUF bytes without blocking."""
+        try:
+            written = os.write(2, self.pending[: select.PIPE_BUF])
+        except OSError:  # nobody will ever read it
+            self.pending, self.dropped = b"", 0
+        else:
+            self.pending = self.pending[written:]
+
+
+LOG = Log()
 
 
 def open_streams():
@@ -19,22 +87,17 @@ def open_streams():
             os.open(os.devnull, os.O_RDWR)
 
 
-def say(lines):
-    """Writes whole lines to stderr. Those that nobody takes within 100 ms are dropped: a reader
-    that is gone or asleep must not stop the service. A pipe that is ready takes PIPE_BUF bytes."""
-    for line in lines.splitlines(keepends=True):
-        for start in range(0, len(line), select.PIPE_BUF):
-            if not STDERR.poll(100):
-                return
-            with contextlib.suppress(OSError):
-                os.write(2, line[start : start + select.PIPE_BUF])
-
-
-def log(severity, message):
-    """One line in the form that Cloud Logging reads."""
-    say(json.dumps({"severity": severity, "message": message}).encode() + b"\n")
-
-
 def fail(message, status=1):
-    say(f"start: {message}\n".encode(errors="backslashreplace"))
+    """Says why, in one line, and ends."""
+    LOG.write("CRITICAL", str(message))
+    LOG.flush(0.1)
     sys.exit(status)
+
+
+def explain(error):
+    """An exception that nobody has foreseen, in words: what it is, and where it came from."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+    return f"{type(error).__name__}: {error} ({place} in {trace.tb_frame.f_code.co_name})"

@@ -1,39 +1,64 @@
-"""The running service: says when it serves, and passes on what the programs say."""
+"""The running service: says when it serves, passes on what the programs say, and stops in order."""
 
+import signal
 import socket
 import time
 
 import supervisord
-from log import log, say
+from log import LOG, explain
+from output import Output
 
 
 class Service(supervisord.Supervisor):
-    """nginx and the responder. started: when this process did, by time.monotonic()."""
+    """nginx and the responder. values: the settings. started: when this process did, by
+    time.monotonic()."""
 
-    def __init__(self, options, port, started):
+    def __init__(self, options, values, started):
         super().__init__(options)
-        self.port, self.started = port, started
+        self.port, self.started = values["PORT"], started
+        self.drain_delay = int(values["DRAIN_DELAY"])
         self.serves = False
-        self.unfinished = {}  # the last line of each program's output
+        self.stop_at = None  # when it has been told to stop
+        self.output = Output(LOG)
 
-    def is_restless(self):
-        return not self.serves or super().is_restless()
+    def patience(self):
+        if self.stop_at is not None and self.options.mood > 0:
+            return min(1, max(0, self.stop_at - time.monotonic()))
+        restless = not self.serves or self.output.is_restless()
+        return 0.01 if restless else super().patience()
 
     def tick(self, now=None):
         super().tick(now)
-        if not self.serves:
+        self.output.tick()
+        if self.stop_at is not None and time.monotonic() >= self.stop_at:
+            self.stop()
+        elif not self.serves:
             self.try_answer()
 
-    def heard(self, name, data):
-        """Passes it on in whole lines, so that those of different programs never mix."""
-        whole, newline, rest = (self.unfinished.get(name, b"") + data).rpartition(b"\n")
-        self.unfinished[name] = rest
-        say(whole + newline)
+    def heard(self, name, channel, pid, data):
+        """supervisord closes the pipe of a program whose output cannot be handled."""
+        try:
+            self.output.feed(name, channel, pid, data)
+        except Exception as error:  # pylint: disable=broad-except
+            LOG.write("CRITICAL", explain(error))
 
     def lost(self, name, severity, message):
-        if self.unfinished.get(name):
-            say(self.unfinished.pop(name) + b"\n")
-        log(severity, message)
+        self.output.close(name)
+        LOG.write(severity, message)
+
+    def handle_signal(self):
+        """The responder is told first, so that /ready is 503 while nginx still takes requests."""
+        before = self.options.mood
+        super().handle_signal()
+        if self.options.mood < before and self.stop_at is None:
+            self.signal_program("responder", signal.SIGUSR1)
+            self.stop_at = time.monotonic() + self.drain_delay
+            if self.drain_delay:
+                LOG.write("INFO", f"stopping in {self.drain_delay} s; a second signal: at once")
+                self.options.mood = before
+
+    def stop(self):
+        self.options.mood = supervisord.SHUTDOWN
 
     def try_answer(self):
         """Asks the service whether it is ready."""
@@ -45,4 +70,9 @@ class Service(supervisord.Supervisor):
             return
         if self.serves:
             milliseconds = (time.monotonic() - self.started) * 1000
-            log("INFO", f"serving on http://localhost:{self.port} after {milliseconds:.0f} ms")
+            url = f"http://localhost:{self.port}"
+            LOG.write("INFO", f"serving on {url} after {milliseconds:.0f} ms")
+
+    def end(self):
+        super().end()
+        self.output.end()

@@ -36,6 +36,15 @@ def is_run_dir(value):
     return bool(re.fullmatch(r"/[A-Za-z0-9._/+@-]{1,80}", value))
 
 
+def is_project(value):
+    """A Google Cloud project's identifier, in front of which may stand a domain."""
+    return not value or bool(re.fullmatch(r"[a-z0-9.:-]{1,100}", value))
+
+
+def is_delay(value):
+    return bool(re.fullmatch(r"[0-9]{1,3}", value)) and int(value) <= 600
+
+
 TABLE = (
     Setting("PORT", "8080", "a number from 1024 to 65535", "where it listens", is_port),
     Setting(
@@ -49,7 +58,11 @@ TABLE = (
     Setting("GREETING", "Hello", "1 to 64 characters", "the word that greets"),
     Setting("GREETING_NAME", "World", "1 to 64 characters", "who is greeted without `?name=`"),
     Setting(
-        "WORKERS", None, "1 to 64", "responder processes", default_text="the CPUs, at least 2"
+        "WORKERS",
+        None,
+        "a number from 1 to 64",
+        "responder processes",
+        default_text="the CPUs, at least 2",
     ),
     Setting(
         "CACHE",
@@ -64,11 +77,43 @@ TABLE = (
         "debug, info, warning or error",
         "`debug` logs every request that reaches the responder",
     ),
+    Setting(
+        "LOG_FORMAT",
+        None,
+        "json or text",
+        "one JSON object a line, or lines for people",
+        one_of("json", "text"),
+        "text on a terminal, else json",
+    ),
+    Setting(
+        "ACCESS_LOG",
+        None,
+        "all, errors or off",
+        "which requests are logged; errors: status 500 and more, 499, or longer than a second",
+        one_of("all", "errors", "off"),
+        "all on a terminal, else errors",
+    ),
+    Setting(
+        "DRAIN_DELAY",
+        "0",
+        "a number from 0 to 600",
+        "seconds for which it goes on serving when it is stopped, with /ready at 503",
+        is_delay,
+    ),
+    Setting(
+        "GOOGLE_CLOUD_PROJECT",
+        "",
+        "a project's identifier",
+        "the project of the traces in the log",
+        is_project,
+        "none",
+    ),
 )
 
 
 def read(environment):
-    """The values of all settings that are checked here, by name. Raises Wrong."""
+    """The values of all settings that are checked here, by name; None where there is none and the
+    default is computed. Raises Wrong."""
     values = {}
     for setting in TABLE:
         if setting.allows:
@@ -78,3 +123,9 @@ def read(environment):
             values[setting.name] = value
     values["RUN_DIR"] = values["RUN_DIR"] or f"/tmp/hello-fcgi-{values['PORT']}"
     return values
+
+
+def notices(environment):
+    """What to say about variables that are there and are no settings."""
+    if "NAME" in environment and "GREETING_NAME" not in environment:
+        yield "NAME is not a setting, since some systems set it themselves: use GREETING_NAME"

@@ -17,7 +17,6 @@ signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
 
 import os
 import shlex
-import socket
 import sys
 
 # Python's isolated mode (-I) leaves this directory out. A directory or an archive with __main__.py
@@ -26,13 +25,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True  # a checkout is left as it is
 
+import configuration
 import log
 import machine
+import responder
 import service
 import settings
 import supervisord
 import terminal
-from run_directory import SOURCES, RunDirectory
+from run_directory import RunDirectory
 
 APP = os.path.dirname(HERE)
 EX_CONFIG = 78  # sysexits.h
@@ -40,65 +41,36 @@ EX_CONFIG = 78  # sysexits.h
 
 def read_settings():
     try:
-        return settings.read(os.environ)
+        values = settings.read(os.environ)
     except settings.Wrong as wrong:
-        return log.fail(wrong, EX_CONFIG)
+        log.LOG.configure(os.environ.get("LOG_FORMAT"))
+        log.fail(wrong, EX_CONFIG)
+    log.LOG.configure(values["LOG_FORMAT"])
+    values["ACCESS_LOG"] = values["ACCESS_LOG"] or ("all" if os.isatty(2) else "errors")
+    for notice in settings.notices(os.environ):
+        log.LOG.write("NOTICE", notice)
+    return values
 
 
-def check_port(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as nginx does
-        try:
-            probe.bind(("0.0.0.0", int(port)))
-        except OSError as error:
-            log.fail(f"PORT={port} cannot be used: {error.strerror}. Choose another: PORT=9000")
-
-
-def read_program(path):
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        return log.fail(f"RESPONDER={path} cannot be read: {error.strerror}. Build it: make build")
-
-
-def check_responder(responder):
-    """Has the responder check its settings, so that a wrong one is said once and at once."""
-    try:
-        pid = os.posix_spawn(responder, [responder, "--check"], os.environ)
-    except OSError as error:
-        log.fail(f"RESPONDER={responder} cannot be run: {error.strerror}")
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if status != 0:
-        sys.exit(status)
-
-
-def main():
-    log.open_streams()
-    values = read_settings()
-    check_port(values["PORT"])
-    responder = os.environ.get("RESPONDER", f"{APP}/responder")
-    sources = {
-        name: machine.read_file(f"{APP}/{source.replace('@CACHE@', values['CACHE'])}")
-        for name, source in SOURCES.items()
-    }
-    program = read_program(responder)
+def serve(values, program, texts):
+    """In the run directory, as an ordinary user."""
     run_dir = RunDirectory(values["RUN_DIR"])
     if os.geteuid() == 0:
         run_dir.drop_root()
     run_dir.take()
     group = terminal.take()
     try:
-        run_dir.write(sources, values["PORT"])
-        responder = run_dir.usable_responder(responder, program)
-        check_responder(responder)
+        ipv6 = machine.check_port(values["PORT"])
+        run_dir.write(configuration.render(texts, configuration.holes(values, ipv6)))
+        path = run_dir.usable_program(program)
+        responder.check_settings(path)
         cpus = machine.usable_cpus()
-        os.environ.update(RESPONDER=shlex.quote(responder), NGINX_WORKERS=str(cpus))
+        os.environ.update(RESPONDER=shlex.quote(path), NGINX_WORKERS=str(cpus))
         os.environ.setdefault("WORKERS", str(max(2, min(cpus, 64))))
         machine.raise_descriptor_limit()
         machine.share_cpus_in_batches()
         return supervisord.run(
-            lambda options: service.Service(options, values["PORT"], STARTED),
+            lambda options: service.Service(options, values, STARTED),
             f"{run_dir.path}/supervisord.conf",
             STOPS,
         )
@@ -107,4 +79,19 @@ def main():
         terminal.give_back(group)
 
 
-sys.exit(main())
+def main():
+    log.open_streams()
+    values = read_settings()
+    program = responder.Program(os.environ.get("RESPONDER", f"{APP}/responder"))
+    return serve(values, program, configuration.read(APP))
+
+
+def run():
+    """Whatever happens, it is said in one line."""
+    try:
+        return main()
+    except Exception as error:  # pylint: disable=broad-except
+        return log.fail(log.explain(error))
+
+
+sys.exit(run())

@@ -4,13 +4,19 @@ supervisor that has it, and the test that fails without it; the figures are in d
 """
 
 import contextlib
+import fcntl
 import importlib
 import os
+import select
 import signal
 import sys
+import tempfile
 import types
 
 from log import fail
+
+PIPE_SIZE = 1024 * 1024  # what an ordinary user may ask for (pipe-max-size)
+FLOW_PAUSE_MS = 10  # in which 100,000 lines/s of 400 bytes fill less than half of it
 
 # --- Stand-ins for modules ----------------------------------------------------------------------
 #
@@ -65,28 +71,34 @@ try:
 except ImportError as missing:
     fail(f"{missing}. Install supervisor, or use make run, which does.")
 
+SHUTDOWN = SupervisorStates.SHUTDOWN
+
 # --- Its classes --------------------------------------------------------------------------------
 
 
 class Poller(PollPoller):
-    """What supervisord's loop waits with, for at most a second: here no longer than there is
-    nothing to do. A signal ends the wait: no supervisor has that (PEP 475 made it wait on).
+    """What supervisord's loop waits with, for at most a second: here no longer than patience() says.
+    A signal ends the wait: no supervisor has that (PEP 475 made it wait on).
 
     The first wait, which comes before the programs are started, is none: supervisor 4.4.0.
     Test: test_it_answers_soon_after_its_start."""
 
     def initialize(self):
         super().initialize()
-        self.is_busy = lambda: True
-        self.pause = 0
+        self.patience = lambda: 0
         self.read_end, self.write_end = os.pipe()
         os.set_blocking(self.write_end, False)
         signal.set_wakeup_fd(self.write_end, warn_on_full_buffer=False)
         self.register_readable(self.read_end)
+        self.signals = select.poll()
+        self.signals.register(self.read_end, select.POLLIN)
+        self.flows = False
 
     def poll(self, timeout):
-        readable, writable = super().poll(self.pause if self.is_busy() else timeout)
-        self.pause = 0.01
+        if self.flows:  # a turn of the loop takes 0.2 ms: not for every few lines
+            self.signals.poll(FLOW_PAUSE_MS)
+            self.flows = False
+        readable, writable = super().poll(min(timeout, self.patience()))
         if self.read_end in readable:
             os.read(self.read_end, 1)  # one signal's number: supervisord handles one a turn
         return readable, writable
@@ -100,6 +112,28 @@ class Options(ServerOptions):
         super().__init__()
         self.stops = stops
         self.poller = Poller(self)
+
+    def set_rlimits_or_exit(self):
+        """Limits are start.py's to raise, and low ones are no reason to end: no supervisor thinks so.
+        Test: test_a_limit_that_is_low_is_put_up_with."""
+
+    def make_pipes(self, stderr=True):
+        """With room for what comes while nobody reads. Where the system refuses, they fill sooner."""
+        pipes = super().make_pipes(stderr)
+        for name in ("stdout", "stderr"):
+            if pipes.get(name) is not None:
+                with contextlib.suppress(OSError):
+                    fcntl.fcntl(pipes[name], fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        return pipes
+
+    def readfd(self, fd):
+        """All that is there, where supervisord takes 128 KiB, a turn of its loop each time."""
+        with contextlib.suppress(BlockingIOError, InterruptedError):
+            data = os.read(fd, PIPE_SIZE)
+            size = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+            self.poller.flows = select.PIPE_BUF <= len(data) < size / 4
+            return data
+        return b""
 
     def fork(self):
         """A stop must not get lost in a child that is not yet the program, but has this process's
@@ -122,24 +156,23 @@ class Supervisor(supervisor.supervisord.Supervisor):
         self.failed = False
         self.orphans = []  # process groups whose first process has died
 
-    def heard(self, name, data):
-        """Called with what a program has written."""
+    def heard(self, name, channel, pid, data):
+        """Called with what a program has written to its stdout or stderr."""
 
     def lost(self, name, severity, message):
         """Called when a program has ended that should not have."""
 
-    def is_restless(self):
-        """Whether something is to be done that no signal will tell."""
+    def patience(self):
+        """For how many seconds no signal or output is needed for something to be done."""
         restless = {ProcessStates.STARTING, ProcessStates.EXITED, ProcessStates.BACKOFF}
         groups = self.process_groups.values()
         states = {process.state for group in groups for process in group.processes.values()}
-        return restless & states
+        return 0.01 if restless & states else 1
 
     def runforever(self):
         """The responder's socket is held here, so that connections wait in it while the responder
         is started again; supervisord would close it. No supervisor has that.
         Test: test_a_killed_responder_is_back_within_2_s."""
-        self.options.poller.is_busy = self.is_restless
         events.subscribe(events.ProcessLogEvent, self.hear)
         events.subscribe(events.ProcessStateEvent, self.judge)
         self.sockets = [
@@ -153,10 +186,11 @@ class Supervisor(supervisor.supervisord.Supervisor):
     def tick(self, now=None):
         """What supervisord calls in every turn of its loop."""
         super().tick(now)
+        self.options.poller.patience = self.patience
         self.orphans = [group for group in self.orphans if signal_group(group, 0)]
 
     def hear(self, event):
-        self.heard(event.process.config.name, event.data)
+        self.heard(event.process.config.name, event.channel, event.pid, event.data)
 
     def judge(self, event):
         process, name = event.process, event.process.config.name
@@ -171,13 +205,20 @@ class Supervisor(supervisor.supervisord.Supervisor):
         it. No supervisor has that. Test: test_a_responder_that_cannot_run_ends_it_all."""
         self.lost(name, "CRITICAL", f"{name} failed for good: {reason}; stopping")
         self.failed = True
-        self.options.mood = SupervisorStates.SHUTDOWN
+        self.options.mood = SHUTDOWN
 
     def dismiss_orphans(self, process):
         """What nginx has started survives it and keeps its port: it finishes what it is doing. No
         supervisor has that. Test: test_a_killed_nginx_is_back_within_2_s_and_its_workers_go."""
         if process.pid and signal_group(process.pid, process.config.stopsignal):
             self.orphans.append(process.pid)
+
+    def signal_program(self, name, number):
+        """Sends a signal to the first process of a program, if it runs."""
+        for group in self.process_groups.values():
+            if name in group.processes and group.processes[name].pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(group.processes[name].pid, number)
 
     def end(self):
         self.sockets.clear()
@@ -196,7 +237,14 @@ def signal_group(group, number):
 
 def run(make_supervisor, configuration, stops):
     """Runs what make_supervisor makes of supervisord's options until a signal of stops ends it.
-    Returns the exit status."""
+    Returns the exit status. supervisord asks for a directory for temporary files, in which it puts
+    nothing here: /tmp may be read-only.
+
+    SIGUSR1, which announces the stop to the responder, must not end it while it is not ready for it
+    yet. What is ignored here is ignored there, too, and what it blocks is kept for it all the same.
+    """
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    tempfile.tempdir = os.path.dirname(configuration)
     options = Options(stops)
     options.realize(["-c", configuration])
     options.first, options.test = True, False

@@ -1,17 +1,13 @@
 # --- The connection to GitHub ---------------------------------------------------------------
 
-locals {
-  github_token_secret = coalesce(var.github_token_secret, "${var.service}-github-token")
-}
-
 resource "google_cloudbuildv2_connection" "github" {
-  name     = var.service
+  name     = "github"
   location = var.region
 
   github_config {
     app_installation_id = var.github_app_installation_id
     authorizer_credential {
-      oauth_token_secret_version = "projects/${var.project_id}/secrets/${local.github_token_secret}/versions/latest"
+      oauth_token_secret_version = "projects/${var.project_id}/secrets/${var.github_token_secret}/versions/latest"
     }
   }
 
@@ -24,7 +20,7 @@ resource "google_cloudbuildv2_connection" "github" {
 }
 
 resource "google_cloudbuildv2_repository" "source" {
-  name              = var.service
+  name              = local.service
   location          = var.region # of the connection; the default is global
   parent_connection = google_cloudbuildv2_connection.github.name
   remote_uri        = "https://github.com/${var.repository}.git"
@@ -35,7 +31,7 @@ resource "google_cloudbuildv2_repository" "source" {
 locals {
   deploy_substitutions = {
     _IMAGE   = local.image
-    _SERVICE = var.service
+    _SERVICE = local.service
     _REGIONS = join(" ", local.regions)
     _PRIVATE = tostring(!var.public)
 
@@ -52,12 +48,10 @@ locals {
 }
 
 resource "google_cloudbuild_trigger" "pull_request" {
-  count = var.test_pull_requests ? 1 : 0
-
-  name            = "${var.service}-pull-request"
+  name            = "${local.service}-pull-request"
   description     = "Tests a pull request"
   location        = var.region # of the connection; the default is global
-  service_account = google_service_account.pull_request[0].id
+  service_account = google_service_account.pull_request.id
   filename        = "cloudbuild.pr.yaml"
 
   repository_event_config {
@@ -78,7 +72,7 @@ resource "google_cloudbuild_trigger" "pull_request" {
 resource "google_cloudbuild_trigger" "merge" {
   count = var.provenance ? 0 : 1
 
-  name            = "${var.service}-merge"
+  name            = "${local.service}-merge"
   description     = "Builds and deploys a commit on main"
   location        = var.region
   service_account = google_service_account.deploy.id
@@ -102,7 +96,7 @@ resource "google_cloudbuild_trigger" "merge" {
 resource "google_cloudbuild_trigger" "build" {
   count = var.provenance ? 1 : 0
 
-  name            = "${var.service}-build"
+  name            = "${local.service}-build"
   description     = "Builds and pushes a commit on main"
   location        = var.region
   service_account = google_service_account.build[0].id
@@ -118,18 +112,26 @@ resource "google_cloudbuild_trigger" "build" {
   substitutions = { _IMAGE = local.image, _CACHE = local.cache }
 }
 
-# ... and one that deploys what the registry says was pushed. The topic is the project's, and its name
-# Artifact Registry's: bootstrap/ makes it, once for all services of the project.
+# ... and one that deploys what the registry says was pushed. The topic's name is Artifact
+# Registry's; it publishes there if the topic exists.
+resource "google_pubsub_topic" "images" {
+  count = var.provenance ? 1 : 0
+
+  name = "gcr"
+
+  depends_on = [google_project_service.api]
+}
+
 resource "google_cloudbuild_trigger" "deploy" {
   count = var.provenance ? 1 : 0
 
-  name            = "${var.service}-deploy"
+  name            = "${local.service}-deploy"
   description     = "Deploys an image that was pushed"
   location        = var.region
   service_account = google_service_account.deploy.id
 
   pubsub_config {
-    topic = "projects/${var.project_id}/topics/gcr"
+    topic = google_pubsub_topic.images[0].id
   }
   source_to_build {
     repository = google_cloudbuildv2_repository.source.id

@@ -10,7 +10,6 @@ variables {
   region                     = "europe-west1"
   repository                 = "example/hello"
   github_app_installation_id = 1234
-  alert_email                = "oncall@example.com"
 }
 
 run "objectives" {
@@ -154,10 +153,6 @@ run "what_to_do" {
 
 run "nobody_to_tell" {
   command = plan
-  variables {
-    alert_email = null
-  }
-  expect_failures = [check.somebody_is_told]
 
   assert {
     condition     = length(google_monitoring_notification_channel.email) == 0
@@ -176,7 +171,8 @@ run "nobody_to_tell" {
 run "somebody_to_tell" {
   command = plan
   variables {
-    budget = { billing_account = "012345-6789AB-CDEF01", amount = 20 }
+    alert_email = "oncall@example.com"
+    budget      = { billing_account = "012345-6789AB-CDEF01", amount = 20 }
   }
 
   assert {

@@ -4,8 +4,8 @@
 
 Environment:
     TARGETS    what is tested: native (default), processes of this machine started as `make run`
-               and the container start them; container, the image; gvisor, the image in gVisor; or
-               several. A test marked native is about the first only, one marked root needs root.
+               and the container start them; container, the image; or both. A test marked native
+               is about the former only, one marked root needs root.
     RESPONDER  native: the program (build/responder); a sanitizer build is tested by naming it
     MAKE_ARGS  native: what `make run` gets where it is tested, such as SANITIZE=1
     IMAGE, CONTAINER_ENGINE  container: the image (hello-fcgi), and podman or docker
@@ -16,14 +16,10 @@ import os
 import shutil
 
 import pytest
-from service import Container, Gvisor, Native, Process, launcher, make_directory
+from service import Container, Native, Process, launcher, make_directory
 
 TARGETS = os.environ.get("TARGETS", "native").split()
-KINDS = {"native": Native, "container": Container, "gvisor": Gvisor}
-
-# Beside others gvisor is tested with what depends on the kernel: start, stop, signals, processes,
-# files. How a running service answers HTTP does not, and takes as long again; TARGETS=gvisor has it.
-ON_GVISOR = ("test_lifecycle", "test_failures", "test_settings")
+KINDS = {"native": Native, "container": Container}
 
 
 def pytest_configure(config):
@@ -33,19 +29,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    items[:] = [item for item in items if is_wanted(item)]
+    items[:] = [item for item in items if not item.get_closest_marker("native") or is_native(item)]
 
 
-def is_wanted(item):
-    kind = kind_of(item)
-    if kind == "gvisor" and TARGETS != ["gvisor"] and item.path.stem not in ON_GVISOR:
-        return False
-    return kind == "native" or not item.get_closest_marker("native")
-
-
-def kind_of(item):
+def is_native(item):
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    return parameters.get("service_kind", TARGETS[0])
+    return parameters.get("service_kind", TARGETS[0]) == "native"
 
 
 def pytest_runtest_setup(item):
@@ -67,10 +56,9 @@ def may_trace():
 @pytest.fixture(scope="session", params=TARGETS)
 def service_kind(request):
     """The kind of service that is tested."""
-    kind = KINDS[request.param]
-    if missing := getattr(kind, "missing", None):
-        pytest.skip(missing)
-    return kind
+    if request.param == "container" and Container.missing:
+        pytest.skip(Container.missing)
+    return KINDS[request.param]
 
 
 @pytest.fixture
@@ -83,8 +71,8 @@ def directory():
 
 @pytest.fixture
 def launch(service_kind, directory):  # which is there until all that may use it has ended
-    """A function that starts a service of the test's own. LOG_LEVEL is warning unless the test
-    says something else, so that it has nothing to say but what the test provokes."""
+    """A function that starts a service of the test's own. It has nothing to say but what the test
+    provokes, unless the test says something else (service.QUIET)."""
     yield from launcher(service_kind)
 
 

@@ -7,6 +7,7 @@ outside, and write what they have to say into one file; so the tests need not kn
 
 import contextlib
 import fcntl
+import json
 import os
 import pathlib
 import random
@@ -155,13 +156,50 @@ def end(processes):
     wait_until(any_left, 10, lambda: f"no process is left, but there are {processes()}")
 
 
+# --- The log --------------------------------------------------------------------------------
+
+
+def message_of(line):
+    """The message of a line that is an entry, else the line."""
+    try:
+        return re.sub(r"^\d+ more like this: ", "", json.loads(line)["message"])
+    except (ValueError, TypeError, KeyError):
+        return line
+
+
+def occurrences(pattern, line):
+    """How often what the pattern matches has happened, by a line: a flood has one with a count."""
+    if not (re.search(pattern, line) or re.search(pattern, message_of(line))):
+        return 0
+    try:
+        return json.loads(line).get("count", 1)
+    except (ValueError, AttributeError):
+        return 1
+
+
+SEVERITIES = ["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"]
+RFC_3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,6}(Z|[+-]\d\d:\d\d)"
+
+
+def check_entry(line):
+    """Checks that a line is an entry as docs/observability.md has it."""
+    entry = json.loads(line)
+    assert line.startswith('{"severity":"') and len(line.encode()) < 4096, line
+    assert line.isprintable(), ascii(line)
+    assert entry["severity"] in SEVERITIES, line
+    assert isinstance(entry["message"], str) and isinstance(entry["pid"], int), line
+    assert entry["component"] in ("nginx", "responder", "supervisor"), line
+    assert re.fullmatch(RFC_3339, entry["time"]), line
+
+
 # --- The service ----------------------------------------------------------------------------
 
 
 class Service:
     """One run of the service, started at once."""
 
-    serving = r'^{"severity": "INFO", "message": "serving on http://localhost:\d+ after \d+ ms"}$'
+    serving = r"^serving on http://localhost:\d+ after \d+ ms$"
+    is_structured = True  # whether nothing but entries may come from it, JSON objects, one a line
 
     def __init__(self, **environment):
         self.directory = make_directory()
@@ -202,8 +240,13 @@ class Service:
     def lines(self):
         return self.log().splitlines()
 
+    def entries(self):
+        """What it said, as entries of the log."""
+        return [json.loads(line) for line in self.lines()]
+
     def expect(self, pattern, times=1):
-        """Says that the test provokes lines that match pattern, so many of them at least."""
+        """Says that the test provokes lines that match pattern, or whose messages do, so many of them
+        at least."""
         self.expected.append((pattern, times))
 
     def check_log(self):
@@ -215,17 +258,20 @@ class Service:
 
         for pattern, times in self.expected:
             wait_until(
-                lambda: sum(bool(re.search(pattern, line)) for line in lines()) >= times,
+                lambda: sum(occurrences(pattern, line) for line in lines()) >= times,
                 5,
                 lambda: f"{times} lines match {pattern!r}; it said:\n" + "\n".join(lines()[-20:]),
             )
         allowed = [self.serving, *(pattern for pattern, _ in self.expected)]
         unexpected = [
-            line for line in lines() if not any(re.search(pattern, line) for pattern in allowed)
+            line for line in lines() if not any(occurrences(pattern, line) for pattern in allowed)
         ]
+        if self.is_structured:
+            for line in lines():
+                check_entry(line)
         self.checked = len(self.lines())
         self.expected = []
-        serving = [line for line in self.lines() if re.search(self.serving, line)]
+        serving = [line for line in self.lines() if occurrences(self.serving, line)]
         assert len(serving) < 2, f"it said more than once that it serves: {serving}"
         assert not unexpected, "it said, unexpectedly:\n" + "\n".join(unexpected)
 
@@ -351,6 +397,7 @@ class Make(Native):
     """`make run`, or another command that makes it, in the repository."""
 
     command = ["make", "run", *MAKE_ARGS]
+    is_structured = False  # make has something to say, too
 
     def launch(self):
         del self.environment["RESPONDER"]
@@ -361,6 +408,7 @@ class Shell(Make):
     """An interactive shell in a terminal of its own, in which a command is typed."""
 
     typed = " ".join(Make.command)
+    serving = r"serving on http://localhost:\d+ after \d+ ms$"
 
     def launch(self):
         self.expect("", 0)  # whatever make and the shell say
@@ -432,7 +480,6 @@ class Container(Service):
     )
 
     image = IMAGE
-    engine = ()  # options of the engine itself
     seal = ("--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges")
 
     def __init__(self, *options, **environment):
@@ -443,13 +490,13 @@ class Container(Service):
         self.name = f"hello-e2e-{self.port}"
         variables = [f"--env={name}={os.fsdecode(v)}" for name, v in self.environment.items()]
         return self.spawn(
-            [ENGINE, *self.engine, "run", "--rm", f"--name={self.name}", "--network=host", *self.seal]
+            [ENGINE, "run", "--rm", f"--name={self.name}", "--network=host", *self.seal]
             + ["--no-healthcheck"]  # podman needs systemd for one
             + [*self.options, *variables, self.image]
         )
 
     def ask_engine(self, *arguments):
-        result = subprocess.run([ENGINE, *self.engine, *arguments], capture_output=True, text=True)
+        result = subprocess.run([ENGINE, *arguments], capture_output=True, text=True)
         return result.stdout.strip() if result.returncode == 0 else ""
 
     def send_signal(self, number):
@@ -479,25 +526,11 @@ class Container(Service):
         super().end()
 
 
-class Gvisor(Container):
-    """The same on gVisor, which is Cloud Run's first generation: another kernel. Its processes are
-    not seen from outside. A test that needs them is listed in tests/allowed-skips."""
-
-    missing = (
-        Container.missing
-        or (None if shutil.which("runsc") else "there is no runsc")
-        or (None if "podman" in ENGINE else "docker takes no runtime by its path")
-    )
-    engine = (f"--runtime={REPOSITORY}/tests/e2e/runsc",)
-
-    def named(self, name):
-        raise AssertionError(f"gVisor does not show {name}; list the test in tests/allowed-skips")
-
-    def check_stops(self, status=0, seconds=3):
-        super().check_stops(status, seconds + 3)  # the sandbox ends after what is in it
-
-
 # --- Several of them --------------------------------------------------------------------------
+
+
+# So that a service has nothing to say but what its test provokes.
+QUIET = {"LOG_LEVEL": "warning", "ACCESS_LOG": "off"}
 
 
 def launcher(default):
@@ -506,7 +539,7 @@ def launcher(default):
     services = []
 
     def launch(*arguments, kind=default, **options):
-        services.append(kind(*arguments, **{"LOG_LEVEL": "warning", **options}))
+        services.append(kind(*arguments, **{**QUIET, **options}))
         return services[-1]
 
     try:

@@ -20,7 +20,7 @@ BAD_PORTS = ["", "0", "1", "80", "1023", "65536", "99999", "-8080", "+8080", "80
 
 @pytest.mark.parametrize("port", BAD_PORTS)
 def test_a_port_that_is_none_is_refused(launch, port):
-    line = f'start: PORT="{port}": must be a number from 1024 to 65535'
+    line = f'PORT="{port}": must be a number from 1024 to 65535'
     launch(PORT=port).check_refuses(78, re.escape(line))
 
 
@@ -28,12 +28,12 @@ def test_a_port_in_use_is_refused(launch):
     with reserve_port() as taken:
         taken.listen()
         port = port_of(taken)
-        launch(PORT=str(port)).check_refuses(1, f"start: PORT={port} cannot be used: .*PORT=9000")
+        launch(PORT=str(port)).check_refuses(1, f"PORT={port} cannot be used: .*PORT=9000")
 
 
 @pytest.mark.parametrize("value", ["", "yes", "ON", "off "])
 def test_a_cache_that_is_neither_on_nor_off_is_refused(launch, value):
-    launch(CACHE=value).check_refuses(78, f'start: CACHE="{value}": must be on or off')
+    launch(CACHE=value).check_refuses(78, f'CACHE="{value}": must be on or off')
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_a_cache_that_is_neither_on_nor_off_is_refused(launch, value):
 )
 def test_a_setting_that_is_wrong_is_refused(launch, name, values, allowed):
     for value in values:
-        launch(**{name: value}).check_refuses(78, f'responder: {name}=".*": must be .*{allowed}.*')
+        launch(**{name: value}).check_refuses(78, f'{name}=".*": must be .*{allowed}.*')
 
 
 @native  # engines give no such values to a container
 @pytest.mark.parametrize(("name", "value"), [("GREETING", b"\xff"), ("GREETING_NAME", b"\xc3")])
 def test_a_setting_that_is_not_utf_8_is_refused(launch, name, value):
-    launch(**{name: value}).check_refuses(78, f'responder: {name}=".*": must be .*UTF-8.*')
+    launch(**{name: value}).check_refuses(78, f'{name}=".*": must be .*UTF-8.*')
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "8080\n"), ("GREETING", "a\nb")])
@@ -64,7 +64,7 @@ def test_a_wrong_value_with_a_line_feed_is_refused_in_one_line_too(launch, name,
 @native
 def test_a_responder_that_is_not_there_is_refused(launch, directory):
     path = f"{directory}/responder"
-    launch(responder=path).check_refuses(1, f"start: RESPONDER={path} cannot be read: .*make build")
+    launch(responder=path).check_refuses(1, f"RESPONDER={path} cannot be read: .*make build")
 
 
 # --- The run directory ----------------------------------------------------------------------
@@ -76,14 +76,14 @@ BAD_RUN_DIRS = ["", "relative", "./x", "/", "/tmp/a b", "/tmp/{", "/tmp/$x", "/t
 @native
 @pytest.mark.parametrize("path", BAD_RUN_DIRS)
 def test_a_run_directory_by_a_wrong_name_is_refused(launch, path):
-    line = re.escape(f'start: RUN_DIR="{path}": must be an absolute path')
+    line = re.escape(f'RUN_DIR="{path}": must be an absolute path')
     launch(RUN_DIR=path).check_refuses(78, f"{line} .*")
 
 
 @native
 def test_a_run_directory_that_cannot_be_made_is_refused(launch, directory):
     path = f"{directory}/missing/run"
-    launch(RUN_DIR=path).check_refuses(1, f"start: RUN_DIR={path} cannot be made: No such file .*")
+    launch(RUN_DIR=path).check_refuses(1, f"RUN_DIR={path} cannot be made: No such file .*")
 
 
 @native
@@ -94,7 +94,7 @@ def test_a_run_directory_that_its_user_may_not_make_is_refused(launch, directory
     service = launch(
         checkout=home, responder=f"{home}/responder", RUN_DIR=f"{directory}/run", user="nobody"
     )
-    service.check_refuses(1, f"start: RUN_DIR={directory}/run cannot be made: Permission denied")
+    service.check_refuses(1, f"RUN_DIR={directory}/run cannot be made: Permission denied")
 
 
 @native
@@ -105,7 +105,7 @@ def test_a_run_directory_that_holds_other_files_is_refused_and_left_alone(launch
     open(f"{path}/file", "w", encoding="utf-8").close()
     if os.geteuid() == 0:
         shutil.chown(path, "www-data")
-    launch(RUN_DIR=path).check_refuses(1, f"start: RUN_DIR={path} must be .* directory .*empty")
+    launch(RUN_DIR=path).check_refuses(1, f"RUN_DIR={path} must be a directory .*empty")
     assert set(os.listdir(path)) == {"file", "temp"}
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o755
 
@@ -114,7 +114,7 @@ def test_a_run_directory_that_holds_other_files_is_refused_and_left_alone(launch
 def test_a_run_directory_that_is_none_is_refused(launch, directory):
     path = f"{directory}/file"
     open(path, "w", encoding="utf-8").close()
-    launch(RUN_DIR=path).check_refuses(1, f"start: RUN_DIR={path} .*directory.*")
+    launch(RUN_DIR=path).check_refuses(1, f"RUN_DIR={path} .*directory.*")
 
 
 @native
@@ -123,7 +123,7 @@ def test_a_run_directory_of_somebody_else_is_refused_and_left_alone(launch, dire
     path = f"{directory}/run"
     os.mkdir(path)
     open(f"{path}/file", "w", encoding="utf-8").close()
-    launch(RUN_DIR=path).check_refuses(1, f"start: RUN_DIR={path} must be a writable directory .*")
+    launch(RUN_DIR=path).check_refuses(1, f"RUN_DIR={path} must be a directory that .*, and empty")
     assert os.listdir(path) == ["file"] and os.stat(path).st_uid == 0
 
 
@@ -131,7 +131,7 @@ def test_a_run_directory_of_somebody_else_is_refused_and_left_alone(launch, dire
 def test_a_run_directory_in_use_is_refused(start, launch):
     first = start()
     second = launch(RUN_DIR=first.run_dir)
-    second.check_refuses(1, f"start: RUN_DIR={first.run_dir} is in use by another run.*")
+    second.check_refuses(1, f"RUN_DIR={first.run_dir} is in use by another run.*")
     assert ask(first.port).status == 200
 
 
@@ -166,7 +166,7 @@ def test_a_run_directory_that_is_a_link_is_refused(launch, directory):
     os.mkdir(elsewhere)
     os.symlink(elsewhere, f"{directory}/run")
     service = launch(RUN_DIR=f"{directory}/run")
-    service.check_refuses(1, f"start: RUN_DIR={directory}/run .*")
+    service.check_refuses(1, f"RUN_DIR={directory}/run .*")
     assert os.stat(elsewhere).st_uid == 0
 
 

@@ -17,7 +17,6 @@ REQUIRED = {
     "region": "europe-west1",
     "repository": "example/hello",
     "github_app_installation_id": 1234,
-    "alert_email": "oncall@example.com",
 }
 
 
@@ -27,11 +26,11 @@ class WorkingCopy:
     def __init__(self, directory):
         self.directory = directory / "terraform"
         self.state = directory / "state"
-        self.state.mkdir(parents=True)
+        self.state.mkdir()
         shutil.copytree(
             ROOT,
             self.directory,
-            ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"),
+            ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfvars"),
         )
         self.environment = os.environ | {
             "TERRAFORM_OFFLINE_STATE": str(self.state),

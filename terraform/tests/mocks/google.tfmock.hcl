@@ -71,6 +71,12 @@ override_resource {
   }
 }
 
+mock_resource "google_pubsub_topic" {
+  defaults = {
+    id = "projects/example-project/topics/gcr"
+  }
+}
+
 override_resource {
   target = google_cloudbuild_trigger.merge
   values = {

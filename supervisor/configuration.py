@@ -1,0 +1,54 @@
+"""What is put into the run directory: nginx's and supervisord's configuration, its holes filled.
+
+A hole is a name between two @. scripts/render-nginx does the same for those who run nginx without
+start.py.
+"""
+
+import os
+
+# File in the run directory: file in the checkout or the image.
+SOURCES = {
+    "nginx.conf": "nginx/nginx.conf.template",
+    "log.conf": "nginx/log.conf",
+    "cache.conf": "nginx/cache-@CACHE@.conf",
+    "errors.conf": "nginx/errors.conf",
+    "fastcgi_params": "nginx/fastcgi_params",
+    "supervisord.conf": "supervisor/supervisord.conf",
+}
+
+
+def holes(values, ipv6):
+    """What fills the holes, from the settings and from whether the machine has IPv6."""
+    project = values["GOOGLE_CLOUD_PROJECT"]
+    return {
+        "PORT": values["PORT"],
+        "RUN_DIR": values["RUN_DIR"],
+        "CACHE": values["CACHE"],
+        "ACCESS_LOG": values["ACCESS_LOG"],
+        "TRACES": f"projects/{project}/traces/" if project else "",
+        "LISTEN_IPV6": f"listen [::]:{values['PORT']} backlog=4096;" if ipv6 else "",
+    }
+
+
+def fill(text, filling):
+    for name, value in filling.items():
+        text = text.replace(f"@{name}@", value)
+    return text
+
+
+def read(app):
+    """The texts of all files, by the names of SOURCES, cache-on.conf and cache-off.conf both."""
+    texts = {}
+    for source in SOURCES.values():
+        for cache in ("on", "off"):
+            name = fill(source, {"CACHE": cache})
+            with open(os.path.join(app, name), encoding="utf-8") as file:
+                texts[name] = file.read()
+    return texts
+
+
+def render(texts, filling):
+    """The files of the run directory, name and text each."""
+    return {
+        name: fill(texts[fill(source, filling)], filling) for name, source in SOURCES.items()
+    }
