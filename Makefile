@@ -98,8 +98,8 @@ bench-image: setup-test image ## Measure the image: size, start, memory, stop; b
 		bench/container/measure.py
 
 .PHONY: image-test
-image-test: setup-test image ## Test the image: what is in it, and the end-to-end suite against it
-	@TARGETS=container IMAGE=$$(cat build/image) CONTAINER_ENGINE=$$(scripts/engine) \
+image-test: setup-test setup-gvisor image ## Test the image: what is in it, and the end-to-end suite against it
+	@TARGETS='container gvisor' IMAGE=$$(cat build/image) CONTAINER_ENGINE=$$(scripts/engine) \
 		/usr/bin/python3 -B -m pytest -n 4 --dist loadfile tests/e2e tests/image
 
 # As sealed as it can be: nothing but /tmp is writable, and nothing is left of root's powers. With
@@ -143,7 +143,7 @@ FAULTY := $(BUILD)/tests/faulty_responder
 TESTED := $(filter-out %/main.o,$(OBJECTS))
 
 .PHONY: test
-test: setup-run setup-test setup-pipeline test-programs ## Build and run every test (SANITIZE=1: with the sanitizers)
+test: setup-run setup-test setup-gvisor setup-pipeline test-programs ## Build and run every test (SANITIZE=1: with the sanitizers)
 	@BUILD=$(abspath $(BUILD)) RESPONDER=$(abspath $(BUILD))/responder $(IMAGE_SETTINGS) \
 		scripts/test
 

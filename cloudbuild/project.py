@@ -13,7 +13,7 @@ from pathlib import Path
 from cloud_run import Failure, Service, gcloud, say
 
 TOP = Path(__file__).resolve().parent.parent
-TERRAFORM = ("terraform", f"-chdir={TOP}/terraform")
+TERRAFORM = (f"{TOP}/scripts/terraform",)  # for the environment in ENV
 
 
 def run(*command, **options):
@@ -29,18 +29,12 @@ def run(*command, **options):
 
 def outputs():
     """What Terraform says about the project: project_id, region, regions, service, image, ..."""
-    try:
-        ended = subprocess.run(
-            [*TERRAFORM, "output", "-json"], capture_output=True, text=True, cwd=TOP
-        )
-    except FileNotFoundError:
-        raise Failure("terraform is not installed: docs/deploy.md")
+    ended = subprocess.run([*TERRAFORM, "output", "-json"], capture_output=True, text=True, cwd=TOP)
     values = json.loads(ended.stdout or "{}") if ended.returncode == 0 else {}
     if "project_id" not in values:
         raise Failure(
             "Terraform knows no project here. Make one with docs/deploy.md, or connect this"
-            " checkout to the one there is: terraform -chdir=terraform init"
-            f" -backend-config=bucket=PROJECT-terraform-state\n{ended.stderr.strip()}".rstrip()
+            f" checkout to the one there is: scripts/terraform init\n{ended.stderr.strip()}".rstrip()
         )
     return {name: output["value"] for name, output in values.items()}
 

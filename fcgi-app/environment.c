@@ -39,9 +39,9 @@ static bool read_text(const char *variable, const char **text, struct failure fa
     const char *value = getenv(variable);
     if (!value)
         return true;
-    if (!*value || utf8_check(value, NAME_MAX_CODE_POINTS) != UTF8_OK)
+    if (utf8_is_blank(value) || utf8_check(value, NAME_MAX_CODE_POINTS) != UTF8_OK)
         return refuse(failure, variable, value,
-                      "1 to 64 characters of UTF-8 without control characters");
+                      "1 to 64 characters of UTF-8, not all blank, without control characters");
     *text = value;
     return true;
 }

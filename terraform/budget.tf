@@ -3,7 +3,7 @@ resource "google_billing_budget" "project" {
   count = var.budget == null ? 0 : 1
 
   billing_account = var.budget.billing_account
-  display_name    = "${local.service}: ${var.project_id}"
+  display_name    = "${var.service}: ${var.project_id}"
 
   # Without it the budget would count the whole billing account.
   budget_filter {

@@ -75,7 +75,7 @@ locals {
 
 resource "google_monitoring_dashboard" "app" {
   dashboard_json = jsonencode({
-    displayName = local.service
+    displayName = var.service
     mosaicLayout = {
       columns = 48
       tiles = [for index, widget in local.widgets : merge(

@@ -1,13 +1,17 @@
 # --- The connection to GitHub ---------------------------------------------------------------
 
+locals {
+  github_token_secret = coalesce(var.github_token_secret, "${var.service}-github-token")
+}
+
 resource "google_cloudbuildv2_connection" "github" {
-  name     = "github"
+  name     = var.service
   location = var.region
 
   github_config {
     app_installation_id = var.github_app_installation_id
     authorizer_credential {
-      oauth_token_secret_version = "projects/${var.project_id}/secrets/${var.github_token_secret}/versions/latest"
+      oauth_token_secret_version = "projects/${var.project_id}/secrets/${local.github_token_secret}/versions/latest"
     }
   }
 
@@ -20,7 +24,7 @@ resource "google_cloudbuildv2_connection" "github" {
 }
 
 resource "google_cloudbuildv2_repository" "source" {
-  name              = local.service
+  name              = var.service
   location          = var.region # of the connection; the default is global
   parent_connection = google_cloudbuildv2_connection.github.name
   remote_uri        = "https://github.com/${var.repository}.git"
@@ -31,7 +35,7 @@ resource "google_cloudbuildv2_repository" "source" {
 locals {
   deploy_substitutions = {
     _IMAGE   = local.image
-    _SERVICE = local.service
+    _SERVICE = var.service
     _REGIONS = join(" ", local.regions)
     _PRIVATE = tostring(!var.public)
 
@@ -48,10 +52,12 @@ locals {
 }
 
 resource "google_cloudbuild_trigger" "pull_request" {
-  name            = "${local.service}-pull-request"
+  count = var.test_pull_requests ? 1 : 0
+
+  name            = "${var.service}-pull-request"
   description     = "Tests a pull request"
   location        = var.region # of the connection; the default is global
-  service_account = google_service_account.pull_request.id
+  service_account = google_service_account.pull_request[0].id
   filename        = "cloudbuild.pr.yaml"
 
   repository_event_config {
@@ -72,7 +78,7 @@ resource "google_cloudbuild_trigger" "pull_request" {
 resource "google_cloudbuild_trigger" "merge" {
   count = var.provenance ? 0 : 1
 
-  name            = "${local.service}-merge"
+  name            = "${var.service}-merge"
   description     = "Builds and deploys a commit on main"
   location        = var.region
   service_account = google_service_account.deploy.id
@@ -96,7 +102,7 @@ resource "google_cloudbuild_trigger" "merge" {
 resource "google_cloudbuild_trigger" "build" {
   count = var.provenance ? 1 : 0
 
-  name            = "${local.service}-build"
+  name            = "${var.service}-build"
   description     = "Builds and pushes a commit on main"
   location        = var.region
   service_account = google_service_account.build[0].id
@@ -112,26 +118,18 @@ resource "google_cloudbuild_trigger" "build" {
   substitutions = { _IMAGE = local.image, _CACHE = local.cache }
 }
 
-# ... and one that deploys what the registry says was pushed. The topic's name is Artifact
-# Registry's; it publishes there if the topic exists.
-resource "google_pubsub_topic" "images" {
-  count = var.provenance ? 1 : 0
-
-  name = "gcr"
-
-  depends_on = [google_project_service.api]
-}
-
+# ... and one that deploys what the registry says was pushed. The topic is the project's, and its name
+# Artifact Registry's: bootstrap/ makes it, once for all services of the project.
 resource "google_cloudbuild_trigger" "deploy" {
   count = var.provenance ? 1 : 0
 
-  name            = "${local.service}-deploy"
+  name            = "${var.service}-deploy"
   description     = "Deploys an image that was pushed"
   location        = var.region
   service_account = google_service_account.deploy.id
 
   pubsub_config {
-    topic = google_pubsub_topic.images[0].id
+    topic = "projects/${var.project_id}/topics/gcr"
   }
   source_to_build {
     repository = google_cloudbuildv2_repository.source.id

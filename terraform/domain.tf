@@ -11,7 +11,7 @@ locals {
 resource "google_certificate_manager_dns_authorization" "domain" {
   count = local.load_balancer ? 1 : 0
 
-  name   = local.service
+  name   = var.service
   domain = var.domain.name
 
   depends_on = [google_project_service.api]
@@ -20,7 +20,7 @@ resource "google_certificate_manager_dns_authorization" "domain" {
 resource "google_certificate_manager_certificate" "domain" {
   count = local.load_balancer ? 1 : 0
 
-  name = local.service
+  name = var.service
   managed {
     domains            = [var.domain.name]
     dns_authorizations = [google_certificate_manager_dns_authorization.domain[0].id]
@@ -30,7 +30,7 @@ resource "google_certificate_manager_certificate" "domain" {
 resource "google_certificate_manager_certificate_map" "domain" {
   count = local.load_balancer ? 1 : 0
 
-  name = local.service
+  name = var.service
 
   depends_on = [google_project_service.api]
 }
@@ -38,7 +38,7 @@ resource "google_certificate_manager_certificate_map" "domain" {
 resource "google_certificate_manager_certificate_map_entry" "domain" {
   count = local.load_balancer ? 1 : 0
 
-  name         = local.service
+  name         = var.service
   map          = google_certificate_manager_certificate_map.domain[0].name
   hostname     = var.domain.name
   certificates = [google_certificate_manager_certificate.domain[0].id]
@@ -49,7 +49,7 @@ resource "google_certificate_manager_certificate_map_entry" "domain" {
 resource "google_compute_region_network_endpoint_group" "app" {
   for_each = local.load_balancer ? google_cloud_run_v2_service.app : {}
 
-  name   = local.service
+  name   = var.service
   region = each.value.location
   cloud_run {
     service = each.value.name
@@ -65,7 +65,7 @@ resource "google_compute_region_network_endpoint_group" "app" {
 resource "google_compute_region_network_endpoint_group" "candidate" {
   for_each = local.behind_load_balancer ? google_cloud_run_v2_service.app : {}
 
-  name   = "${local.service}-candidate"
+  name   = "${var.service}-candidate"
   region = each.value.location
   cloud_run {
     service = each.value.name
@@ -76,7 +76,7 @@ resource "google_compute_region_network_endpoint_group" "candidate" {
 resource "google_compute_backend_service" "app" {
   count = local.load_balancer ? 1 : 0
 
-  name                  = local.service
+  name                  = var.service
   load_balancing_scheme = "EXTERNAL_MANAGED" # the default is the classic one, without header routing
   security_policy       = google_compute_security_policy.edge[0].id
   enable_cdn            = var.domain.cdn
@@ -117,7 +117,7 @@ resource "google_compute_backend_service" "app" {
 resource "google_compute_backend_service" "candidate" {
   for_each = google_compute_region_network_endpoint_group.candidate
 
-  name                  = "${local.service}-candidate-${each.key}"
+  name                  = "${var.service}-candidate-${each.key}"
   load_balancing_scheme = "EXTERNAL_MANAGED"
   security_policy       = google_compute_security_policy.edge[0].id
 
@@ -133,7 +133,7 @@ resource "google_compute_backend_service" "candidate" {
 resource "google_compute_security_policy" "edge" {
   count = local.load_balancer ? 1 : 0
 
-  name = local.service
+  name = var.service
 
   rule {
     description = "Answers 429 to an address that asks too often"
@@ -176,7 +176,7 @@ resource "google_compute_security_policy" "edge" {
 resource "google_compute_url_map" "app" {
   count = local.load_balancer ? 1 : 0
 
-  name            = local.service
+  name            = var.service
   default_service = google_compute_backend_service.app[0].id
 
   # X-Candidate: REGION asks that region's candidate. Anybody may send it, and outside a rollout
@@ -215,7 +215,7 @@ resource "google_compute_url_map" "app" {
 resource "google_compute_ssl_policy" "modern" {
   count = local.load_balancer ? 1 : 0
 
-  name            = local.service
+  name            = var.service
   profile         = "MODERN"  # the default still offers what browsers dropped years ago
   min_tls_version = "TLS_1_2" # likewise, 1.0
 
@@ -225,7 +225,7 @@ resource "google_compute_ssl_policy" "modern" {
 resource "google_compute_target_https_proxy" "app" {
   count = local.load_balancer ? 1 : 0
 
-  name            = local.service
+  name            = var.service
   url_map         = google_compute_url_map.app[0].id
   certificate_map = "//certificatemanager.googleapis.com/${google_certificate_manager_certificate_map.domain[0].id}"
   ssl_policy      = google_compute_ssl_policy.modern[0].id
@@ -238,7 +238,7 @@ resource "google_compute_target_https_proxy" "app" {
 resource "google_compute_global_address" "app" {
   count = local.load_balancer ? 1 : 0
 
-  name = local.service
+  name = var.service
 
   depends_on = [google_project_service.api]
 }
@@ -246,7 +246,7 @@ resource "google_compute_global_address" "app" {
 resource "google_compute_global_forwarding_rule" "https" {
   count = local.load_balancer ? 1 : 0
 
-  name                  = "${local.service}-https"
+  name                  = "${var.service}-https"
   load_balancing_scheme = "EXTERNAL_MANAGED" # as the backend's
   ip_address            = google_compute_global_address.app[0].id
   port_range            = "443"
@@ -258,7 +258,7 @@ resource "google_compute_global_forwarding_rule" "https" {
 resource "google_compute_url_map" "redirect" {
   count = local.load_balancer ? 1 : 0
 
-  name = "${local.service}-redirect"
+  name = "${var.service}-redirect"
   default_url_redirect {
     https_redirect = true
     strip_query    = false # the query carries the name to greet
@@ -270,14 +270,14 @@ resource "google_compute_url_map" "redirect" {
 resource "google_compute_target_http_proxy" "redirect" {
   count = local.load_balancer ? 1 : 0
 
-  name    = "${local.service}-redirect"
+  name    = "${var.service}-redirect"
   url_map = google_compute_url_map.redirect[0].id
 }
 
 resource "google_compute_global_forwarding_rule" "http" {
   count = local.load_balancer ? 1 : 0
 
-  name                  = "${local.service}-http"
+  name                  = "${var.service}-http"
   load_balancing_scheme = "EXTERNAL_MANAGED" # one address, one scheme
   ip_address            = google_compute_global_address.app[0].id
   port_range            = "80"
@@ -308,7 +308,7 @@ locals {
 resource "google_dns_managed_zone" "domain" {
   count = local.managed_zone ? 1 : 0
 
-  name     = local.service
+  name     = var.service
   dns_name = "${var.domain.name}."
 
   depends_on = [google_project_service.api]

@@ -3,10 +3,20 @@
 
 # --- The service ----------------------------------------------------------------------------
 
-# Has no role: log lines go to stdout and metrics are the platform's own. A break-in gains nothing.
+# Has no role but to read its own secrets: log lines go to stdout and metrics are the platform's own.
 resource "google_service_account" "runtime" {
-  account_id   = "${local.service}-run"
-  display_name = "${local.service}: the running service"
+  account_id   = "${var.service}-run"
+  display_name = "${var.service}: the running service"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_secret_manager_secret_iam_member" "runtime" {
+  for_each = toset([for each in values(var.secrets) : each.secret])
+
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.runtime.member
 
   depends_on = [google_project_service.api]
 }
@@ -15,8 +25,10 @@ resource "google_service_account" "runtime" {
 
 # Runs code that nobody has reviewed, so it may write its log and no more.
 resource "google_service_account" "pull_request" {
-  account_id   = "${local.service}-pr"
-  display_name = "${local.service}: tests of pull requests"
+  count = var.test_pull_requests ? 1 : 0
+
+  account_id   = "${var.service}-pr"
+  display_name = "${var.service}: tests of pull requests"
 
   depends_on = [google_project_service.api]
 }
@@ -24,8 +36,8 @@ resource "google_service_account" "pull_request" {
 # --- Deploys, and pushes unless provenance is wanted ----------------------------------------
 
 resource "google_service_account" "deploy" {
-  account_id   = "${local.service}-deploy"
-  display_name = "${local.service}: deploys"
+  account_id   = "${var.service}-deploy"
+  display_name = "${var.service}: deploys"
 
   depends_on = [google_project_service.api]
 }
@@ -90,8 +102,8 @@ resource "google_project_iam_member" "deploy_reads_provenance" {
 resource "google_service_account" "build" {
   count = var.provenance ? 1 : 0
 
-  account_id   = "${local.service}-build"
-  display_name = "${local.service}: builds and pushes"
+  account_id   = "${var.service}-build"
+  display_name = "${var.service}: builds and pushes"
 
   depends_on = [google_project_service.api]
 }
@@ -113,7 +125,8 @@ resource "google_artifact_registry_repository_iam_member" "push" {
 # Logs go to Cloud Logging only, so no build needs a bucket.
 resource "google_project_iam_member" "build_logs" {
   for_each = merge(
-    { deploy = google_service_account.deploy, pull_request = google_service_account.pull_request },
+    { deploy = google_service_account.deploy },
+    { for account in google_service_account.pull_request : "pull_request" => account },
     { for account in google_service_account.build : "build" => account },
   )
 
@@ -126,7 +139,7 @@ resource "google_project_iam_member" "build_logs" {
 
 # Cloud Build itself reads the token, not the identity of a build.
 resource "google_secret_manager_secret_iam_member" "connection" {
-  secret_id = var.github_token_secret
+  secret_id = local.github_token_secret
   role      = "roles/secretmanager.secretAccessor"
   member    = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-cloudbuild.iam.gserviceaccount.com"
 

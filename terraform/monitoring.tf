@@ -3,7 +3,7 @@ locals {
   runbook  = "https://github.com/${var.repository}/blob/main/docs/runbook.md"
 
   # Filters, of all regions and revisions together.
-  of_service = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${local.service}\""
+  of_service = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.service}\""
   metric = {
     for name in [
       "request_count",
@@ -17,10 +17,17 @@ locals {
   failures = "${local.metric["request_count"]} AND metric.labels.response_code_class=\"5xx\""
 }
 
+check "somebody_is_told" {
+  assert {
+    condition     = var.alert_email != null
+    error_message = "Nobody will be told when the service fails: alert_email is not set. Alerts are in the console only."
+  }
+}
+
 resource "google_monitoring_notification_channel" "email" {
   count = var.alert_email == null ? 0 : 1
 
-  display_name = "${local.service}: ${var.alert_email}"
+  display_name = "${var.service}: ${var.alert_email}"
   type         = "email"
   labels       = { email_address = var.alert_email }
 
@@ -43,7 +50,7 @@ locals {
 resource "google_monitoring_uptime_check_config" "app" {
   for_each = local.uptime_hosts
 
-  display_name = "${local.service}: ${each.key}"
+  display_name = "${var.service}: ${each.key}"
   period       = "60s" # of 300: it is also the traffic that the objectives need in a quiet hour
   timeout      = "10s"
 
@@ -71,7 +78,7 @@ resource "google_monitoring_uptime_check_config" "app" {
 }
 
 resource "google_monitoring_alert_policy" "uptime" {
-  display_name          = "${local.service}: does not answer"
+  display_name          = "${var.service}: does not answer"
   combiner              = "OR" # of one condition for each address
   severity              = "CRITICAL"
   notification_channels = local.channels
@@ -100,7 +107,7 @@ resource "google_monitoring_alert_policy" "uptime" {
   }
 
   documentation {
-    content = "The uptime check of ${local.service} fails from more than one place in the world."
+    content = "The uptime check of ${var.service} fails from more than one place in the world."
     links {
       display_name = "Runbook"
       url          = local.runbook
@@ -111,8 +118,8 @@ resource "google_monitoring_alert_policy" "uptime" {
 # --- Objectives -----------------------------------------------------------------------------
 
 resource "google_monitoring_custom_service" "app" {
-  service_id   = local.service
-  display_name = local.service
+  service_id   = var.service
+  display_name = var.service
 
   depends_on = [google_project_service.api]
 }
@@ -173,7 +180,7 @@ resource "google_monitoring_alert_policy" "burn_rate" {
     "${pair[0]}-${pair[1]}" => merge(local.burn_rates[pair[1]], { objective = pair[0], speed = pair[1] })
   }
 
-  display_name          = "${local.service}: ${each.value.objective} budget burns ${each.value.speed}"
+  display_name          = "${var.service}: ${each.value.objective} budget burns ${each.value.speed}"
   combiner              = "AND"
   severity              = each.value.severity
   notification_channels = local.channels
@@ -203,7 +210,7 @@ resource "google_monitoring_alert_policy" "burn_rate" {
 # --- Limits and builds ----------------------------------------------------------------------
 
 resource "google_monitoring_alert_policy" "instances" {
-  display_name          = "${local.service}: close to its last instance"
+  display_name          = "${var.service}: close to its last instance"
   combiner              = "OR" # of one condition
   severity              = "WARNING"
   notification_channels = local.channels
@@ -235,7 +242,7 @@ resource "google_monitoring_alert_policy" "instances" {
 
 # A build that is cancelled, or killed in the middle, may not get to put the traffic back.
 resource "google_monitoring_alert_policy" "split" {
-  display_name          = "${local.service}: a rollout is stuck"
+  display_name          = "${var.service}: a rollout is stuck"
   combiner              = "OR" # of one condition
   severity              = "WARNING"
   notification_channels = local.channels
@@ -245,7 +252,7 @@ resource "google_monitoring_alert_policy" "split" {
     condition_prometheus_query_language {
       query = join(" ", [
         "count by (location) (sum by (location, revision_name)",
-        "(rate(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\", service_name=\"${local.service}\"}[10m]))",
+        "(rate(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\", service_name=\"${var.service}\"}[10m]))",
         "> 0) > 1",
       ])
       duration                  = "1800s" # a rollout takes a few minutes
@@ -266,7 +273,7 @@ resource "google_monitoring_alert_policy" "split" {
 # Cloud Build has no metric of its builds. Its own last line starts with ERROR, those of the steps
 # start with the step. Pull requests may fail: their trigger is not among these.
 resource "google_monitoring_alert_policy" "builds" {
-  display_name          = "${local.service}: a build of main failed"
+  display_name          = "${var.service}: a build of main failed"
   combiner              = "OR" # of one condition
   severity              = "WARNING"
   notification_channels = local.channels

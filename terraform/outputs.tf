@@ -36,7 +36,7 @@ output "regions" {
 
 output "service" {
   description = "Name of the Cloud Run services."
-  value       = local.service
+  value       = var.service
 }
 
 output "image" {
@@ -53,6 +53,6 @@ output "commands" {
   description = "What to run next."
   value = merge(
     { first_build = "gcloud builds triggers run ${local.main_triggers[0].name} --project=${var.project_id} --region=${var.region} --branch=main" },
-    local.load_balancer ? { certificate = "gcloud certificate-manager certificates describe ${local.service} --project=${var.project_id} --format='value(managed.state)'" } : {},
+    local.load_balancer ? { certificate = "gcloud certificate-manager certificates describe ${var.service} --project=${var.project_id} --format='value(managed.state)'" } : {},
   )
 }

@@ -1,10 +1,10 @@
 locals {
-  image = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.images.repository_id}/${local.service}"
-  cache = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.cache.repository_id}/${local.service}"
+  image = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.images.repository_id}/${var.service}"
+  cache = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.cache.repository_id}/${var.service}"
 }
 
 resource "google_artifact_registry_repository" "images" {
-  repository_id = local.service
+  repository_id = var.service
   description   = "Images by commit"
   location      = var.region
   format        = "DOCKER"
@@ -42,7 +42,7 @@ resource "google_artifact_registry_repository" "images" {
 
 # Apart from the images, since what speeds up a build has a tag that moves.
 resource "google_artifact_registry_repository" "cache" {
-  repository_id = "${local.service}-cache"
+  repository_id = "${var.service}-cache"
   description   = "Layers that the next build starts from"
   location      = var.region
   format        = "DOCKER"

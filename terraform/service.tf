@@ -1,5 +1,4 @@
 locals {
-  service = "hello-fcgi"
   regions = concat([var.region], var.additional_regions)
 }
 
@@ -7,7 +6,7 @@ locals {
 resource "google_cloud_run_v2_service" "app" {
   for_each = toset(local.regions)
 
-  name     = local.service
+  name     = var.service
   location = each.value
 
   # With a load balancer in front, nothing leads around its rate limit.
@@ -38,20 +37,30 @@ resource "google_cloud_run_v2_service" "app" {
 
     containers {
       # Unnamed, it is given a name, which Terraform would then plan to remove.
-      name = local.service
+      name = var.service
 
       # Until the first deploy. Answers every path with 200, so the probes as well.
       image = "us-docker.pkg.dev/cloudrun/container/hello"
 
       dynamic "env" {
-        for_each = {
-          GREETING             = var.greeting
-          GREETING_NAME        = var.name
+        for_each = merge(var.env, {
           GOOGLE_CLOUD_PROJECT = var.project_id # the trace field of a log line; Cloud Run does not set it
-        }
+        })
         content {
           name  = env.key
           value = env.value
+        }
+      }
+      dynamic "env" {
+        for_each = var.secrets
+        content {
+          name = env.key
+          value_source {
+            secret_key_ref {
+              secret  = env.value.secret
+              version = env.value.version
+            }
+          }
         }
       }
 
@@ -78,6 +87,9 @@ resource "google_cloud_run_v2_service" "app" {
       }
     }
   }
+
+  # Cloud Run looks at once whether a revision may read its secrets.
+  depends_on = [google_secret_manager_secret_iam_member.runtime]
 
   # A deploy sets these; traffic is its as well, by not being mentioned. See docs/deploy.md.
   lifecycle {

@@ -1,5 +1,18 @@
 # --- What it is and where -------------------------------------------------------------------
 
+variable "service" {
+  description = "Name of the service, from which all other names follow. Two in one project need two names."
+  type        = string
+  default     = "hello-fcgi"
+
+  # Of all names that are made from it, that of an identity is the shortest: 30 characters, with
+  # -rebuild at its end, and 6 at least, with -pr.
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,20}[a-z0-9]$", var.service))
+    error_message = "service has to be 3 to 22 lower-case letters, digits and hyphens, a letter first and no hyphen last: the identities are called like it with up to -rebuild behind it, and Google allows them 30 characters."
+  }
+}
+
 variable "project_id" {
   description = "ID of the Google Cloud project that everything is made in."
   type        = string
@@ -56,37 +69,82 @@ variable "github_app_installation_id" {
 }
 
 variable "github_token_secret" {
-  description = "ID of the secret in Secret Manager that holds the GitHub token of the connection."
+  description = "ID of the secret in Secret Manager that holds the GitHub token of the connection; null is SERVICE-github-token."
   type        = string
-  default     = "github-token"
+  default     = null # one each: what is destroyed of one service takes no right away from another
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,255}$", var.github_token_secret))
+    condition     = var.github_token_secret == null || can(regex("^[A-Za-z0-9_-]{1,255}$", var.github_token_secret))
     error_message = "github_token_secret is not a secret's ID (letters, digits, hyphens, underscores). Give the ID only, never the token and no path."
+  }
+}
+
+variable "labels" {
+  description = "Labels of everything that takes labels, besides `service`: for the billing report, say."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", name)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "labels has a name or value that Google refuses. Both have up to 63 lower-case letters, digits, hyphens and underscores, a name with a letter first."
   }
 }
 
 # --- The service ----------------------------------------------------------------------------
 
-variable "greeting" {
-  description = "First word of the greeting."
-  type        = string
-  default     = "Hello"
+# What the responder and the start refuse, and an instance with it, is refused here as well.
+locals {
+  settings = {
+    ACCESS_LOG      = "^(all|errors|off)$"
+    CACHE           = "^(on|off)$"
+    DRAIN_DELAY     = "^[0-8]$" # Cloud Run kills 10 seconds after it has asked for the end
+    GREETING        = "^\\P{Cc}{1,64}$"
+    GREETING_NAME   = "^\\P{Cc}{1,64}$"
+    LOG_FORMAT      = "^(json|text)$"
+    LOG_LEVEL       = "^(debug|info|warning|error)$"
+    REQUEST_TIMEOUT = "^[1-9]$" # nginx gives up after 5 seconds, Cloud Run after 10
+    SANDBOX         = "^(on|off)$"
+    WORKERS         = "^([1-9]|[1-5][0-9]|6[0-4])$"
+  }
+  # Cloud Run's own, and what is set from something else.
+  reserved = "^(PORT|K_.*|CLOUD_RUN_.*|RUN_DIR|RESPONDER|GOOGLE_CLOUD_PROJECT|METRICS_PORT)$"
+}
+
+variable "env" {
+  description = "Environment of the container: the settings of README.md, and whatever else the code reads."
+  type        = map(string)
+  default     = {}
 
   validation {
-    condition     = can(regex("^\\P{Cc}{1,64}$", var.greeting))
-    error_message = "greeting has to be 1 to 64 characters without control characters: the responder does not start otherwise."
+    condition     = alltrue([for name in keys(var.env) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name)) && !can(regex(local.reserved, name))])
+    error_message = "env has a name that is none, or that is set already: PORT, K_..., RUN_DIR, GOOGLE_CLOUD_PROJECT and METRICS_PORT are not for env."
+  }
+  validation {
+    condition     = alltrue([for name, value in var.env : can(regex(lookup(local.settings, name, ""), value))])
+    error_message = "env has a value that the service does not start with: ${join(", ", [for name, value in var.env : "${name} = ${value}" if !can(regex(lookup(local.settings, name, ""), value))])}. What is allowed is in README.md."
   }
 }
 
-variable "name" {
-  description = "Who is greeted when the request names nobody."
-  type        = string
-  default     = "World"
+variable "secrets" {
+  description = "Environment variables whose values are in Secret Manager: for each the secret's ID and the number of its version. The service's identity, and nobody else, is given access."
+  type        = map(object({ secret = string, version = string }))
+  default     = {}
 
   validation {
-    condition     = can(regex("^\\P{Cc}{1,64}$", var.name))
-    error_message = "name has to be 1 to 64 characters without control characters: the responder does not start otherwise."
+    condition     = alltrue([for name in keys(var.secrets) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name)) && !can(regex(local.reserved, name))])
+    error_message = "secrets has a name that is none, or that is set already: PORT, K_..., RUN_DIR, GOOGLE_CLOUD_PROJECT and METRICS_PORT are not for secrets."
+  }
+  validation {
+    condition     = length(setintersection(keys(var.secrets), concat(keys(var.env), keys(local.settings)))) == 0
+    error_message = "secrets names what env has, or a setting that is no secret. Name each once, and settings in env."
+  }
+  validation {
+    condition     = alltrue([for each in values(var.secrets) : can(regex("^[A-Za-z0-9_-]{1,255}$", each.secret))])
+    error_message = "secrets: secret is not a secret's ID (letters, digits, hyphens, underscores). Give the ID only, never the value and no path."
+  }
+  validation {
+    condition     = alltrue([for each in values(var.secrets) : can(regex("^[1-9][0-9]*$", each.version))])
+    error_message = "secrets: version is not a number. With latest, two instances of one revision could have two values, and going back would not bring the old one: gcloud secrets versions list SECRET."
   }
 }
 
@@ -196,6 +254,12 @@ variable "scan_images" {
   default     = false
 }
 
+variable "test_pull_requests" {
+  description = "Whether pull requests are tested. When two services come from one repository, one is enough."
+  type        = bool
+  default     = true
+}
+
 # --- Domain ---------------------------------------------------------------------------------
 
 variable "domain" {
@@ -250,10 +314,10 @@ variable "alert_email" {
 }
 
 variable "budget" {
-  description = "Monthly budget of the project, in the currency of the billing account; null sets none."
+  description = "Monthly budget of the project: its billing account and, in the currency of that, the amount. null sets none."
   type = object({
     billing_account = string
-    amount          = number
+    amount          = optional(number, 50)
   })
   default = null
 

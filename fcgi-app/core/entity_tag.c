@@ -1,5 +1,6 @@
 #include "entity_tag.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static uint64_t fnv_1a(uint64_t hash, const char *string)
@@ -9,40 +10,61 @@ static uint64_t fnv_1a(uint64_t hash, const char *string)
     return hash;
 }
 
-uint64_t entity_tag_of(const char *content_type, const char *body)
-{
-    return fnv_1a(fnv_1a(UINT64_C(0xcbf29ce484222325), content_type), body);
-}
-
-void entity_tag_print(uint64_t tag, char printed[ENTITY_TAG_SIZE])
+void entity_tag_of(const char *content_type, const char *body, char tag[ENTITY_TAG_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
-    memcpy(printed, "\"0123456789abcdef\"", ENTITY_TAG_SIZE);
-    for (int i = ENTITY_TAG_SIZE - 3; i > 0; i--, tag >>= 4)
-        printed[i] = digits[tag & 0xF];
+    uint64_t hash = fnv_1a(fnv_1a(UINT64_C(0xcbf29ce484222325), content_type), body);
+    memcpy(tag, "\"0123456789abcdef\"", ENTITY_TAG_SIZE);
+    for (int i = ENTITY_TAG_SIZE - 3; i > 0; i--, hash >>= 4)
+        tag[i] = digits[hash & 0xF];
 }
 
-/* The list is walked element by element, since an opaque tag may itself contain a comma. */
-bool entity_tag_listed(const char *if_none_match, uint64_t tag)
+/* etagc, RFC 9110 section 8.8.3 */
+static bool is_tag_character(char character)
 {
-    if (!if_none_match)
-        return false;
-    char ours[ENTITY_TAG_SIZE];
-    entity_tag_print(tag, ours);
-    const char *cursor = if_none_match + strspn(if_none_match, " \t");
-    if (cursor[0] == '*' && cursor[1 + strspn(cursor + 1, " \t")] == '\0')
-        return true;
-    for (;;) {
+    const unsigned char byte = (unsigned char)character;
+    return byte > ' ' && byte != '"' && byte != 0x7F;
+}
+
+/* Behind the entity tag at cursor, whose length, quotes included, is set; NULL when it is none. */
+static const char *skip_tag(const char *cursor, size_t *length)
+{
+    const char *start = cursor;
+    if (*cursor++ != '"')
+        return NULL;
+    while (is_tag_character(*cursor))
+        cursor++;
+    if (*cursor++ != '"')
+        return NULL;
+    *length = (size_t)(cursor - start);
+    return cursor;
+}
+
+static bool is_asterisk(const char *list)
+{
+    list += strspn(list, " \t");
+    return *list == '*' && list[1 + strspn(list + 1, " \t")] == '\0';
+}
+
+/* Walked element by element, since an opaque tag may itself contain a comma. Elements may be empty
+ * (RFC 9110 section 5.6.1.2). */
+bool entity_tag_listed(const char *list, const char *tag, enum comparison comparison)
+{
+    bool listed = is_asterisk(list);
+    const char *cursor = listed ? "" : list + strspn(list, " \t,");
+    while (*cursor) {
+        size_t length;
+        const bool weak = strncmp(cursor, "W/", 2) == 0;
+        const char *start = cursor + (weak ? 2 : 0);
+        const char *end = skip_tag(start, &length);
+        if (!end)
+            return false;
+        if (strncmp(start, tag, length) == 0 && (!weak || comparison == COMPARE_WEAKLY))
+            listed = true;
+        cursor = end + strspn(end, " \t");
+        if (*cursor && *cursor != ',')
+            return false;
         cursor += strspn(cursor, " \t,");
-        if (strncmp(cursor, "W/", 2) == 0)
-            cursor += 2;
-        if (*cursor != '"')
-            return false;
-        const size_t length = 1 + strcspn(cursor + 1, "\"");
-        if (cursor[length] != '"')
-            return false;
-        if (length + 2 == ENTITY_TAG_SIZE && strncmp(cursor, ours, length + 1) == 0)
-            return true;
-        cursor += length + 1;
     }
+    return listed;
 }

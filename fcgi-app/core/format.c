@@ -1,5 +1,7 @@
 #include "format.h"
 
+#include "token.h"
+
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -67,14 +69,6 @@ static bool take(const char **cursor, char character)
         return false;
     (*cursor)++;
     return true;
-}
-
-/* tchar, RFC 9110 section 5.6.2 */
-static bool is_token_character(char character)
-{
-    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-           (character >= '0' && character <= '9') ||
-           (character && strchr("!#$%&'*+-.^_`|~", character));
 }
 
 static bool take_token(const char **cursor, struct span *token)

@@ -56,8 +56,11 @@ void problem(const struct context *context, struct response *response, int statu
     const enum format format =
         negotiated ? format_negotiate_problem(context->request->accept) : context->requested;
     const char *route = response->route;
+    const bool is_public = response->is_public;
     response_init(response);
     response->route = route;
+    response->is_public = is_public;
+    response->quotes_input = true;
     response->status = status;
     response->varies = negotiated;
     response->content_type = forms[format].content_type;

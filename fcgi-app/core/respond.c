@@ -2,6 +2,7 @@
 
 #include "entity_tag.h"
 #include "handler.h"
+#include "method.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,12 @@
 static const struct route {
     const char *path;
     handler *handle;
+    bool is_public; /* the scripts of other origins may read the answers */
 } routes[] = {
-    {"/", greeting},
-    {"/health", health},
-    {"/ready", ready},
-    {"/version", version},
+    {"/", greeting, true},
+    {"/health", health, false},
+    {"/ready", ready, false},
+    {"/version", version, false},
 };
 
 static const char allowed_methods[] = "GET, HEAD, OPTIONS";
@@ -36,14 +38,6 @@ static const struct route *route_to(const char *path)
     return NULL;
 }
 
-static enum format requested_format(const struct target *target)
-{
-    for (size_t i = 0; i < target->parameter_count; i++)
-        if (strcmp(target->parameters[i].name, "format") == 0)
-            return format_named(target->parameters[i].value);
-    return FORMAT_NONE;
-}
-
 /* A body means nothing to any route, but one that is cut short or ill-declared says that the
  * request is not what the client sent. */
 static void check_body(const struct request *request, struct fault *fault)
@@ -57,6 +51,17 @@ static void check_body(const struct request *request, struct fault *fault)
         fault_set(fault, 400, "The body has %zu bytes, Content-Length says otherwise.",
                   request->body_length);
     }
+}
+
+/* Before the path: a method that is not known is known for no resource (RFC 9110 section 9.1). */
+static void check_method(const char *method, struct fault *fault)
+{
+    if (method_known(method))
+        return;
+    if (method_is_well_formed(method))
+        fault_set(fault, 501, "The method is not known here; GET, HEAD and OPTIONS are.");
+    else
+        fault_set(fault, 400, "The method is no token.");
 }
 
 static void options(struct response *response)
@@ -81,7 +86,10 @@ static void dispatch(const struct context *context, struct response *response)
 {
     const struct route *route = route_to(context->target->path);
     const char *method = context->request->method;
-    response->route = route ? route->path : NULL;
+    if (route) {
+        response->route = route->path;
+        response->is_public = route->is_public;
+    }
     if (!route)
         problem(context, response, 404, "There is nothing here. The greeting is at /.");
     else if (strcmp(method, "OPTIONS") == 0)
@@ -92,15 +100,42 @@ static void dispatch(const struct context *context, struct response *response)
         route->handle(context, response);
 }
 
-static void check_unmodified(const struct request *request, struct response *response)
+static bool is_given(const char *field)
 {
-    if (!response->tagged)
-        return;
-    response->entity_tag = entity_tag_of(response->content_type, response->body.bytes);
-    if (entity_tag_listed(request->if_none_match, response->entity_tag)) {
+    return field && field[strspn(field, " \t")];
+}
+
+/*
+ * RFC 9110 sections 13.1 and 13.2, in the order of 13.2.2, for what would be a 200 without them.
+ * If-Modified-Since and If-Unmodified-Since have nothing to be compared with, since no resource
+ * here has a Last-Modified, and are ignored as sections 13.1.3 and 13.1.4 ask. A field that is
+ * empty is as good as none: nginx does not tell them apart.
+ */
+static void apply_preconditions(const struct context *context, struct response *response)
+{
+    const struct request *request = context->request;
+    const char *tag = response->entity_tag;
+    if (is_given(request->if_match) &&
+        !entity_tag_listed(request->if_match, tag, COMPARE_STRONGLY)) {
+        problem(context, response, 412, "If-Match does not list what is here now.");
+    } else if (is_given(request->if_none_match) &&
+               entity_tag_listed(request->if_none_match, tag, COMPARE_WEAKLY)) {
         response->status = 304;
         response->head_only = true;
     }
+}
+
+/* What the route and its handler have left open. */
+static void complete(const struct context *context, struct response *response)
+{
+    if (response->body.overflowed)
+        fail(context, response, "the body does not fit, or memory is short");
+    if (response->tagged)
+        entity_tag_of(response->content_type, response->body.bytes, response->entity_tag);
+    if (response->status == 200)
+        apply_preconditions(context, response);
+    if (strcmp(context->request->method, "HEAD") == 0)
+        response->head_only = true;
 }
 
 void respond(const struct settings *settings, const struct request *request,
@@ -110,16 +145,14 @@ void respond(const struct settings *settings, const struct request *request,
     struct fault fault;
     response_init(response);
     target_parse(request->target, &target, &fault);
-    const struct context context = {settings, request, &target, requested_format(&target)};
+    const struct context context = {settings, request, &target, target_format(request->target)};
     if (fault.status == 0)
         check_body(request, &fault);
+    if (fault.status == 0)
+        check_method(request->method, &fault);
     if (fault.status != 0)
         problem(&context, response, fault.status, fault.detail);
     else
         dispatch(&context, response);
-    if (response->body.overflowed)
-        fail(&context, response, "the body does not fit, or memory is short");
-    check_unmodified(request, response);
-    if (strcmp(request->method, "HEAD") == 0)
-        response->head_only = true;
+    complete(&context, response);
 }

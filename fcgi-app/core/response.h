@@ -2,11 +2,11 @@
 #ifndef RESPONSE_H
 #define RESPONSE_H
 
+#include "entity_tag.h"
 #include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 enum {
     RESPONSE_BODY_MAX = 6144, /* bytes; the largest is an HTML error that quotes the query */
@@ -15,16 +15,25 @@ enum {
     RESPONSE_MAX = 8144
 };
 
+/* Who may keep a response, and for how long: decided here, for all routes. */
+enum caching {
+    CACHING_NONE,    /* nobody: errors, what is true only now */
+    CACHING_PRIVATE, /* the client, who asks each time whether it is still valid */
+    CACHING_SHARED   /* everybody, for a second */
+};
+
 struct response {
     int status;
-    const char *route;         /* the path of the route that was taken, NULL: none */
-    const char *failure;       /* why status is 500, for the log; NULL where it is not */
-    const char *content_type;  /* NULL where there is no body (204) */
-    const char *cache_control; /* never NULL */
-    const char *allow;         /* Allow, or NULL */
-    bool varies;               /* chosen by Accept */
-    bool tagged;               /* has an entity tag: a hash of its type and body */
-    uint64_t entity_tag;       /* valid where tagged */
+    const char *route;        /* the path of the route that was taken, NULL: none */
+    const char *failure;      /* why status is 500, for the log; NULL where it is not */
+    const char *content_type; /* NULL where there is no body (204) */
+    enum caching caching;
+    const char *allow;                /* Allow, or NULL */
+    bool varies;                      /* chosen by Accept */
+    bool is_public;                   /* the scripts of any origin may read it (CORS) */
+    bool quotes_input;                /* not to be found by search engines */
+    bool tagged;                      /* has an entity tag: a hash of its type and body */
+    char entity_tag[ENTITY_TAG_SIZE]; /* "": none */
     bool head_only;   /* the body stays here (HEAD, 304); its length is known all the same */
     struct text body; /* lies in body_bytes */
     char body_bytes[RESPONSE_BODY_MAX];

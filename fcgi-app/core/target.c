@@ -55,6 +55,8 @@ static const char *decode(char *text, bool plus_is_space)
         return "is not valid UTF-8";
     case UTF8_CONTROL:
         return "has a control character";
+    case UTF8_DIRECTIONAL:
+        return "has a character that turns the direction of text";
     case UTF8_NONCHARACTER:
         return "has a noncharacter, such as U+FFFF";
     default:
@@ -133,4 +135,33 @@ void target_parse(const char *raw, struct target *target, struct fault *fault)
     if (wrong)
         fault_set(fault, 400, "The path %s.", wrong);
     target->path = *path ? path : "/"; /* RFC 9112 section 3.2.1: an empty path is sent as "/" */
+}
+
+static enum format format_in(char *pair)
+{
+    char *value = pair + strcspn(pair, "=");
+    if (!*value)
+        return FORMAT_NONE;
+    *value++ = '\0';
+    if (decode(pair, true) || strcmp(pair, "format") != 0 || decode(value, true))
+        return FORMAT_NONE;
+    return format_named(value);
+}
+
+enum format target_format(const char *raw)
+{
+    char pair[sizeof("format=text") * 3]; /* as long as it can get: percent-encoded throughout */
+    enum format format = FORMAT_NONE;
+    const char *query = raw + strcspn(raw, "?");
+    while (*query && format == FORMAT_NONE) {
+        query++;
+        const size_t length = strcspn(query, "&");
+        if (length < sizeof(pair)) {
+            memcpy(pair, query, length);
+            pair[length] = '\0';
+            format = format_in(pair);
+        }
+        query += length;
+    }
+    return format;
 }

@@ -2,6 +2,8 @@
 #ifndef TARGET_H
 #define TARGET_H
 
+#include "format.h"
+
 #include <stddef.h>
 
 enum {
@@ -29,11 +31,18 @@ struct fault {
 /*
  * Takes raw (REQUEST_URI: origin-form or absolute-form) apart. In the query '+' stands for a
  * space, as HTML forms send it. Everything in target is well-formed UTF-8 without control
- * characters and noncharacters. When that cannot be had, fault says why (400, or 414 for too long a
- * target) and target holds the parameters found up to there.
+ * characters, noncharacters and directional characters. When that cannot be had, fault says why
+ * (400, or 414 for too long a target) and target holds the parameters found up to there.
  */
 __attribute__((nonnull)) void target_parse(const char *raw, struct target *target,
                                            struct fault *fault);
+
+/*
+ * The format of the first well-formed parameter format=text, html or json in raw, FORMAT_NONE when
+ * there is none. It is found however long and ill-formed the rest is, so that the form of an error
+ * does not depend on what the error is.
+ */
+__attribute__((nonnull, warn_unused_result)) enum format target_format(const char *raw);
 
 /* Sets fault to status and a printf-formatted sentence, cut to what detail holds. */
 __attribute__((nonnull, format(printf, 3, 4))) void fault_set(struct fault *fault, int status,

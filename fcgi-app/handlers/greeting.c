@@ -33,8 +33,8 @@ static void refuse_unknown(const struct target *target, struct fault *fault)
 
 static void check_name(const char *name, struct fault *fault)
 {
-    if (name && !*name)
-        fault_set(fault, 400, "The query parameter \"name\" is empty.");
+    if (name && utf8_is_blank(name))
+        fault_set(fault, 400, "The query parameter \"name\" is %s.", *name ? "blank" : "empty");
     else if (name && utf8_check(name, NAME_MAX_CODE_POINTS) != UTF8_OK)
         fault_set(fault, 400, "The query parameter \"name\" is longer than %d characters.",
                   NAME_MAX_CODE_POINTS);
@@ -46,33 +46,48 @@ static void check_format(const char *format, struct fault *fault)
         fault_set(fault, 400, "The query parameter \"format\" is none of text, html and json.");
 }
 
-static void add_page(struct text *body, const char *salutation)
+static void add_salutation(struct text *body, const char *greeting, const char *name)
+{
+    text_add(body, greeting);
+    text_add(body, " ");
+    text_add(body, name);
+}
+
+/* bdi: a name that is written from right to left must not reorder what stands around it. */
+static void add_page(struct text *body, const char *greeting, const char *name)
 {
     text_add(body, "<!doctype html>\n<html>\n<meta charset=\"utf-8\">\n"
                    "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
-    text_add_html(body, salutation);
+    text_add_html(body, greeting);
+    text_add(body, " ");
+    text_add_html(body, name);
     text_add(body, "</title>\n<h1>");
-    text_add_html(body, salutation);
-    text_add(body, "</h1>\n</html>\n");
+    text_add_html(body, greeting);
+    text_add(body, " <bdi>");
+    text_add_html(body, name);
+    text_add(body, "</bdi></h1>\n</html>\n");
+}
+
+static void add_object(struct text *body, const char *greeting, const char *name)
+{
+    char salutation[SALUTATION_SIZE];
+    struct text text = text_in(salutation, sizeof(salutation));
+    add_salutation(&text, greeting, name);
+    text_add_json(body, json_pack("{s:s, s:s}", "greeting", salutation, "name", name));
 }
 
 static void add_greeting(struct text *body, enum format format, const char *greeting,
                          const char *name)
 {
-    char salutation[SALUTATION_SIZE];
-    struct text text = text_in(salutation, sizeof(salutation));
-    text_add(&text, greeting);
-    text_add(&text, " ");
-    text_add(&text, name);
     switch (format) {
     case FORMAT_HTML:
-        add_page(body, salutation);
+        add_page(body, greeting, name);
         break;
     case FORMAT_JSON:
-        text_add_json(body, json_pack("{s:s, s:s}", "greeting", salutation, "name", name));
+        add_object(body, greeting, name);
         break;
     default:
-        text_add(body, salutation);
+        add_salutation(body, greeting, name);
         text_add(body, "\n");
     }
 }
@@ -83,7 +98,8 @@ static void greet(const struct context *context, const char *name, enum format f
 {
     response->content_type = content_type(format);
     response->varies = context->requested == FORMAT_NONE;
-    response->cache_control = name ? "private, no-cache" : "public, max-age=1";
+    response->caching = name ? CACHING_PRIVATE : CACHING_SHARED;
+    response->quotes_input = name != NULL;
     response->tagged = true;
     add_greeting(&response->body, format, context->settings->greeting,
                  name ? name : context->settings->name);

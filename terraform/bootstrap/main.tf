@@ -1,5 +1,6 @@
-# The bucket that keeps the state of everything else. Its own state stays where this is applied:
-# it can be made again by importing the bucket.
+# What a project has once, whatever number of services is in it: the bucket that keeps their states,
+# and the registry's topic. The state of this stays where it is applied: it can be made again by
+# importing both.
 
 terraform {
   required_version = ">= 1.11" # as the root above
@@ -63,7 +64,20 @@ resource "google_storage_bucket" "state" {
   }
 }
 
-output "init" {
-  description = "Connects the root above to the bucket."
-  value       = "terraform -chdir=terraform init -backend-config=bucket=${google_storage_bucket.state.name}"
+# Artifact Registry tells here what was pushed, if there is a topic of this very name. With provenance
+# that starts a deploy; otherwise nobody listens, and it costs nothing.
+resource "google_project_service" "pubsub" {
+  service            = "pubsub.googleapis.com"
+  disable_on_destroy = false
+}
+
+resource "google_pubsub_topic" "images" {
+  name = "gcr"
+
+  depends_on = [google_project_service.pubsub]
+}
+
+output "bucket" {
+  description = "Where the states are. scripts/terraform init knows it."
+  value       = google_storage_bucket.state.name
 }

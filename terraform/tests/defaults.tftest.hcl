@@ -10,6 +10,7 @@ variables {
   region                     = "europe-west1"
   repository                 = "example/hello"
   github_app_installation_id = 1234
+  alert_email                = "oncall@example.com"
 }
 
 run "service" {
@@ -49,11 +50,9 @@ run "service" {
   }
   assert {
     condition = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => variable.value } == {
-      GREETING             = "Hello"
-      GREETING_NAME        = "World"
       GOOGLE_CLOUD_PROJECT = "example-project"
     }
-    error_message = "The container's environment is not GREETING, GREETING_NAME and GOOGLE_CLOUD_PROJECT."
+    error_message = "The container has to be told its project, and for the rest have its own defaults."
   }
   assert {
     condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].limits == tomap({ cpu = "1", memory = "512Mi" })
@@ -76,8 +75,8 @@ run "service" {
 run "settings_arrive" {
   command = plan
   variables {
-    greeting            = "Grüß Gott,"
-    name                = "Universe"
+    env                 = { GREETING = "Grüß Gott,", GREETING_NAME = "Universe", OTHER = "" }
+    secrets             = { PASSWORD = { secret = "hello-password", version = "7" }, KEY = { secret = "hello-key", version = "1" } }
     cpu                 = 2
     memory              = "1Gi"
     concurrency         = 80
@@ -88,8 +87,12 @@ run "settings_arrive" {
   }
 
   assert {
-    condition     = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => variable.value if variable.name != "GOOGLE_CLOUD_PROJECT" } == { GREETING = "Grüß Gott,", GREETING_NAME = "Universe" }
-    error_message = "The words of the greeting have to reach the container."
+    condition     = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => variable.value if length(variable.value_source) == 0 } == { GREETING = "Grüß Gott,", GREETING_NAME = "Universe", OTHER = "", GOOGLE_CLOUD_PROJECT = "example-project" }
+    error_message = "The environment has to reach the container."
+  }
+  assert {
+    condition     = { for variable in google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].env : variable.name => "${variable.value_source[0].secret_key_ref[0].secret} ${variable.value_source[0].secret_key_ref[0].version}" if length(variable.value_source) > 0 } == { PASSWORD = "hello-password 7", KEY = "hello-key 1" }
+    error_message = "The secrets have to reach the container, each in its version."
   }
   assert {
     condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].limits == tomap({ cpu = "2", memory = "1Gi" }) && google_cloud_run_v2_service.app["europe-west1"].template[0].max_instance_request_concurrency == 80
@@ -182,7 +185,7 @@ run "delivery" {
     error_message = "The connection has to use the app's installation."
   }
   assert {
-    condition     = google_cloudbuildv2_connection.github.github_config[0].authorizer_credential[0].oauth_token_secret_version == "projects/example-project/secrets/github-token/versions/latest"
+    condition     = google_cloudbuildv2_connection.github.github_config[0].authorizer_credential[0].oauth_token_secret_version == "projects/example-project/secrets/hello-fcgi-github-token/versions/latest"
     error_message = "The connection has to use the newest version of the token."
   }
   assert {
@@ -217,15 +220,15 @@ run "delivery" {
     error_message = "A merge has to deploy without approval unless it is asked for."
   }
   assert {
-    condition     = google_cloudbuild_trigger.pull_request.filename == "cloudbuild.pr.yaml" && google_cloudbuild_trigger.pull_request.repository_event_config[0].pull_request[0].branch == "^main$"
+    condition     = google_cloudbuild_trigger.pull_request[0].filename == "cloudbuild.pr.yaml" && google_cloudbuild_trigger.pull_request[0].repository_event_config[0].pull_request[0].branch == "^main$"
     error_message = "A pull request to main has to run cloudbuild.pr.yaml."
   }
   assert {
-    condition     = google_cloudbuild_trigger.pull_request.repository_event_config[0].pull_request[0].comment_control == "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
+    condition     = google_cloudbuild_trigger.pull_request[0].repository_event_config[0].pull_request[0].comment_control == "COMMENTS_ENABLED_FOR_EXTERNAL_CONTRIBUTORS_ONLY"
     error_message = "A stranger's code must not run before somebody of the repository says so."
   }
   assert {
-    condition     = google_cloudbuild_trigger.pull_request.service_account == google_service_account.pull_request.id && google_cloudbuild_trigger.pull_request.substitutions == null
+    condition     = google_cloudbuild_trigger.pull_request[0].service_account == google_service_account.pull_request[0].id && google_cloudbuild_trigger.pull_request[0].substitutions == null
     error_message = "A pull request has to run as the identity that may do nothing, and is told nothing."
   }
 }
@@ -278,7 +281,7 @@ run "approval_when_asked_for" {
     error_message = "deploy_approval has to hold the build that deploys."
   }
   assert {
-    condition     = length(google_cloudbuild_trigger.pull_request.approval_config) == 0
+    condition     = length(google_cloudbuild_trigger.pull_request[0].approval_config) == 0
     error_message = "Nobody has to approve a test."
   }
 }

@@ -10,6 +10,7 @@ variables {
   region                     = "europe-west1"
   repository                 = "example/hello"
   github_app_installation_id = 1234
+  alert_email                = "oncall@example.com"
 }
 
 run "one_build" {
@@ -18,7 +19,7 @@ run "one_build" {
   assert {
     condition = toset([for grant in google_project_iam_member.build_logs : "${grant.role} ${grant.member}"]) == toset([
       "roles/logging.logWriter ${google_service_account.deploy.member}",
-      "roles/logging.logWriter ${google_service_account.pull_request.member}",
+      "roles/logging.logWriter ${google_service_account.pull_request[0].member}",
     ]) && length(google_project_iam_member.deploy_reads_provenance) == 0
     error_message = "On the project the identities of builds may write logs, and nothing else."
   }
@@ -53,8 +54,27 @@ run "connection" {
   command = plan
 
   assert {
-    condition     = google_secret_manager_secret_iam_member.connection.secret_id == "github-token" && google_secret_manager_secret_iam_member.connection.role == "roles/secretmanager.secretAccessor" && google_secret_manager_secret_iam_member.connection.member == "serviceAccount:service-123456789012@gcp-sa-cloudbuild.iam.gserviceaccount.com"
+    condition     = google_secret_manager_secret_iam_member.connection.secret_id == "hello-fcgi-github-token" && google_secret_manager_secret_iam_member.connection.role == "roles/secretmanager.secretAccessor" && google_secret_manager_secret_iam_member.connection.member == "serviceAccount:service-123456789012@gcp-sa-cloudbuild.iam.gserviceaccount.com"
     error_message = "Cloud Build's own agent, and nobody else, reads the token."
+  }
+}
+
+run "secrets" {
+  command = plan
+  variables {
+    secrets = {
+      PASSWORD = { secret = "hello-password", version = "7" }
+      OLD      = { secret = "hello-password", version = "6" }
+      KEY      = { secret = "hello-key", version = "1" }
+    }
+  }
+
+  assert {
+    condition = [for grant in google_secret_manager_secret_iam_member.runtime : "${grant.secret_id} ${grant.role} ${grant.member}"] == [
+      "hello-key roles/secretmanager.secretAccessor ${google_service_account.runtime.member}",
+      "hello-password roles/secretmanager.secretAccessor ${google_service_account.runtime.member}",
+    ]
+    error_message = "The running service, and nobody else, reads its secrets."
   }
 }
 
@@ -94,7 +114,7 @@ run "two_builds" {
     condition = toset([for grant in concat(values(google_project_iam_member.build_logs), google_project_iam_member.deploy_reads_provenance) : "${grant.role} ${grant.member}"]) == toset([
       "roles/logging.logWriter ${google_service_account.build[0].member}",
       "roles/logging.logWriter ${google_service_account.deploy.member}",
-      "roles/logging.logWriter ${google_service_account.pull_request.member}",
+      "roles/logging.logWriter ${google_service_account.pull_request[0].member}",
       "roles/containeranalysis.occurrences.viewer ${google_service_account.deploy.member}",
     ])
     error_message = "On the project the identities of builds write logs, and the deploy identity reads provenance."

@@ -10,6 +10,7 @@ variables {
   region                     = "europe-west1"
   repository                 = "example/hello"
   github_app_installation_id = 1234
+  alert_email                = "oncall@example.com"
 }
 
 run "objectives" {
@@ -153,6 +154,10 @@ run "what_to_do" {
 
 run "nobody_to_tell" {
   command = plan
+  variables {
+    alert_email = null
+  }
+  expect_failures = [check.somebody_is_told]
 
   assert {
     condition     = length(google_monitoring_notification_channel.email) == 0
@@ -171,8 +176,7 @@ run "nobody_to_tell" {
 run "somebody_to_tell" {
   command = plan
   variables {
-    alert_email = "oncall@example.com"
-    budget      = { billing_account = "012345-6789AB-CDEF01", amount = 20 }
+    budget = { billing_account = "012345-6789AB-CDEF01", amount = 20 }
   }
 
   assert {

@@ -10,6 +10,7 @@ variables {
   region                     = "europe-west1"
   repository                 = "example/hello"
   github_app_installation_id = 1234
+  alert_email                = "oncall@example.com"
   provenance                 = true
 }
 
@@ -45,7 +46,7 @@ run "deploy_only_deploys" {
     error_message = "The deploy has to run as the identity that may only deploy, and not on a push."
   }
   assert {
-    condition     = google_pubsub_topic.images[0].name == "gcr" && google_cloudbuild_trigger.deploy[0].pubsub_config[0].topic == google_pubsub_topic.images[0].id
+    condition     = google_cloudbuild_trigger.deploy[0].pubsub_config[0].topic == "projects/example-project/topics/gcr"
     error_message = "The deploy has to start with what Artifact Registry publishes."
   }
   assert {

@@ -10,6 +10,7 @@ variables {
   region                     = "europe-west1"
   repository                 = "example/hello"
   github_app_installation_id = 1234
+  alert_email                = "oncall@example.com"
   additional_regions         = ["us-central1"]
 }
 

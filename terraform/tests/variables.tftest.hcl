@@ -11,6 +11,7 @@ variables {
   region                     = "europe-west1"
   repository                 = "example/hello"
   github_app_installation_id = 1234
+  alert_email                = "oncall@example.com"
 }
 
 run "edges_are_accepted" {
@@ -18,8 +19,10 @@ run "edges_are_accepted" {
   variables {
     additional_regions   = ["northamerica-northeast2", "me-central1"]
     repository           = "Example-1/hello.fcgi_2"
-    greeting             = "Grüß Gott,"
-    name                 = "🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍" # 64
+    service              = "a-service-with-22-char"
+    labels               = { a_team-1 = "" }
+    env                  = { GREETING = "Grüß Gott,", GREETING_NAME = "🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍", DRAIN_DELAY = "8", REQUEST_TIMEOUT = "9", WORKERS = "64", ACCESS_LOG = "all", LOG_FORMAT = "text", LOG_LEVEL = "debug", CACHE = "off", SANDBOX = "off", _other = "" } # 64 characters
+    secrets              = { PASSWORD = { secret = "A_secret-1", version = "12" } }
     cpu                  = 8
     memory               = "32Gi"
     concurrency          = 1000
@@ -41,8 +44,9 @@ run "not_what_is_meant" {
     repository                 = "https://github.com/example/hello"
     github_app_installation_id = 0
     github_token_secret        = "projects/example-project/secrets/github-token"
-    greeting                   = ""
-    name                       = "two\nlines"
+    service                    = "Hello"
+    labels                     = { Team = "web" }
+    env                        = { GREETING = "" }
     cpu                        = 3
     memory                     = "512MB"
     concurrency                = 0
@@ -58,8 +62,9 @@ run "not_what_is_meant" {
     var.repository,
     var.github_app_installation_id,
     var.github_token_secret,
-    var.greeting,
-    var.name,
+    var.service,
+    var.labels,
+    var.env,
     var.cpu,
     var.memory,
     var.concurrency,
@@ -76,8 +81,9 @@ run "out_of_bounds" {
     project_id                 = "short"
     repository                 = "example/hello/more"
     github_app_installation_id = 1.5
-    greeting                   = "sixty-five characters 2345678901234567890123456789012345678901234"
-    name                       = "🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍" # 65
+    service                    = "a-service-with-23-chars"
+    labels                     = { team = "Web" }
+    env                        = { GREETING_NAME = "🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍" } # 65
     cpu                        = 0.5
     memory                     = "0Mi"
     concurrency                = 1001
@@ -89,8 +95,9 @@ run "out_of_bounds" {
     var.project_id,
     var.repository,
     var.github_app_installation_id,
-    var.greeting,
-    var.name,
+    var.service,
+    var.labels,
+    var.env,
     var.cpu,
     var.memory,
     var.concurrency,
@@ -156,4 +163,70 @@ run "mapping_to_two_regions" {
     domain             = { name = "hello.example.com", load_balancer = false }
   }
   expect_failures = [var.domain]
+}
+
+run "a_name_that_is_taken" {
+  command = plan
+  variables {
+    service = "hi"
+    env     = { K_SERVICE = "mine" }
+  }
+  expect_failures = [var.service, var.env]
+}
+
+run "a_name_that_is_none" {
+  command = plan
+  variables {
+    env = { "2ND" = "" }
+  }
+  expect_failures = [var.env]
+}
+
+run "one_setting_of_many" {
+  command = plan
+  variables {
+    env = { CACHE = "on", WORKERS = "65" }
+  }
+  expect_failures = [var.env]
+}
+
+run "a_secret_that_moves" {
+  command = plan
+  variables {
+    secrets = { PASSWORD = { secret = "password", version = "latest" } }
+  }
+  expect_failures = [var.secrets]
+}
+
+run "a_secret_by_its_path" {
+  command = plan
+  variables {
+    secrets = { PASSWORD = { secret = "projects/p/secrets/s", version = "1" } }
+  }
+  expect_failures = [var.secrets]
+}
+
+run "a_secret_that_is_a_setting" {
+  command = plan
+  variables {
+    secrets = { GREETING = { secret = "greeting", version = "1" } }
+  }
+  expect_failures = [var.secrets]
+}
+
+run "a_secret_that_is_also_in_the_open" {
+  command = plan
+  variables {
+    env     = { TOKEN = "in the open" }
+    secrets = { TOKEN = { secret = "token", version = "1" } }
+  }
+  expect_failures = [var.secrets]
+}
+
+run "a_secret_with_a_name_that_is_taken" {
+  command = plan
+  variables {
+    secrets = { PORT = { secret = "port", version = "1" } }
+  }
+  expect_failures = [var.secrets]
 }

@@ -158,7 +158,7 @@ def test_deploy_applies_starts_the_trigger_and_waits_for_the_build(cloud, make):
     ended = make("deploy")
     assert ended.status == 0, ended
     assert (cloud.directory / "applied").exists(), ended
-    assert "$ terraform -chdir=terraform apply\n" in ended.log, ended
+    assert "$ scripts/terraform apply\n" in ended.log, ended
     command = f"$ gcloud builds triggers run {TRIGGER} --region={REGION} --project={PROJECT} --branch=main"
     assert command in ended.log, ended
     assert len(cloud.state()["build_statuses"]) == 1, ended
@@ -186,7 +186,7 @@ def test_push_refuses_what_is_not_committed(cloud, tmp_path):
     copy = tmp_path / "copy"
     for command in (
         ["git", "init", "--quiet", copy],
-        ["cp", "-r", REPOSITORY / "cloudbuild", copy],
+        ["cp", "-r", *(REPOSITORY / name for name in ("cloudbuild", "scripts", "terraform")), copy],
     ):
         assert cloud.run(command).status == 0
     ended = cloud.run([copy / "cloudbuild/push-commit"])

@@ -17,6 +17,7 @@ TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     406: "Not Acceptable",
+    412: "Precondition Failed",
     413: "Content Too Large",
     414: "URI Too Long",
     431: "Request Header Fields Too Large",

@@ -4,8 +4,8 @@
 
 Environment:
     TARGETS    what is tested: native (default), processes of this machine started as `make run`
-               and the container start them; container, the image; or both. A test marked native
-               is about the former only, one marked root needs root.
+               and the container start them; container, the image; gvisor, the image in gVisor; or
+               several. A test marked native is about the first only, one marked root needs root.
     RESPONDER  native: the program (build/responder); a sanitizer build is tested by naming it
     MAKE_ARGS  native: what `make run` gets where it is tested, such as SANITIZE=1
     IMAGE, CONTAINER_ENGINE  container: the image (hello-fcgi), and podman or docker
@@ -16,10 +16,14 @@ import os
 import shutil
 
 import pytest
-from service import Container, Native, Process, launcher, make_directory
+from service import Container, Gvisor, Native, Process, launcher, make_directory
 
 TARGETS = os.environ.get("TARGETS", "native").split()
-KINDS = {"native": Native, "container": Container}
+KINDS = {"native": Native, "container": Container, "gvisor": Gvisor}
+
+# Beside others gvisor is tested with what depends on the kernel: start, stop, signals, processes,
+# files. How a running service answers HTTP does not, and takes as long again; TARGETS=gvisor has it.
+ON_GVISOR = ("test_lifecycle", "test_failures", "test_settings")
 
 
 def pytest_configure(config):
@@ -29,12 +33,19 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    items[:] = [item for item in items if not item.get_closest_marker("native") or is_native(item)]
+    items[:] = [item for item in items if is_wanted(item)]
 
 
-def is_native(item):
+def is_wanted(item):
+    kind = kind_of(item)
+    if kind == "gvisor" and TARGETS != ["gvisor"] and item.path.stem not in ON_GVISOR:
+        return False
+    return kind == "native" or not item.get_closest_marker("native")
+
+
+def kind_of(item):
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    return parameters.get("service_kind", TARGETS[0]) == "native"
+    return parameters.get("service_kind", TARGETS[0])
 
 
 def pytest_runtest_setup(item):
@@ -56,9 +67,10 @@ def may_trace():
 @pytest.fixture(scope="session", params=TARGETS)
 def service_kind(request):
     """The kind of service that is tested."""
-    if request.param == "container" and Container.missing:
-        pytest.skip(Container.missing)
-    return KINDS[request.param]
+    kind = KINDS[request.param]
+    if missing := getattr(kind, "missing", None):
+        pytest.skip(missing)
+    return kind
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ holds for the service wherever it runs is tested in tests/e2e, with TARGETS=cont
 
     make image-test
 
-Environment: IMAGE (hello-fcgi), CONTAINER_ENGINE; NO_IMAGE, why there is none to test.
+Environment: TARGETS, of which container and gvisor count; IMAGE (hello-fcgi), CONTAINER_ENGINE; NO_IMAGE, why there is none to test.
 """
 
 import os
@@ -15,7 +15,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))
 
 from image import Image  # noqa: E402
-from service import Container, launcher  # noqa: E402
+from service import Container, Gvisor, launcher  # noqa: E402
+
+TARGETS = os.environ.get("TARGETS", "container").split()
 
 
 def pytest_runtest_setup():
@@ -28,11 +30,14 @@ def image():
     return Image()
 
 
-@pytest.fixture
-def launch():
-    """A function that starts a container; its arguments are options of the engine's."""
-    if Container.missing:
-        pytest.skip(Container.missing)
+@pytest.fixture(params=[kind for kind in TARGETS if kind != "native"] or ["container"])
+def launch(request, monkeypatch):
+    """A function that starts a container; its arguments are options of the engine's. On gVisor all
+    kinds of containers are its."""
+    kind = {"container": Container, "gvisor": Gvisor}[request.param]
+    if kind.missing:
+        pytest.skip(kind.missing)
+    monkeypatch.setattr(Container, "engine", kind.engine)
     yield from launcher(Container)
 
 

@@ -19,7 +19,9 @@ VARIANTS = {
         "scan_images": True,
         "additional_regions": ["us-central1"],
         "domain": {"name": "hello.example.com", "cdn": True},
-        "alert_email": "oncall@example.com",
+        "labels": {"team": "web"},
+        "env": {"GREETING": "Hi"},
+        "secrets": {"PASSWORD": {"secret": "password", "version": "3"}},
         "budget": {"billing_account": "012345-6789AB-CDEF01", "amount": 20},
     },
 }
@@ -58,7 +60,10 @@ def test_nothing_is_made_before_what_it_needs(applied):
         if resource["mode"] == "managed"
     }
     apis, token = "google_project_service.api", "google_secret_manager_secret_iam_member.connection"
-    assert [name for name, needed in needs.items() if apis not in needed] == [apis]
+    assert [name for name, needed in needs.items() if apis not in needed] == [
+        apis,
+        "terraform_data.owner",
+    ]
     assert token in needs["google_cloudbuildv2_connection.github"]
     if proxy := needs.get("google_compute_target_https_proxy.app"):
         assert "google_certificate_manager_certificate_map_entry.domain" in proxy
@@ -75,7 +80,7 @@ def expected_grants(variables):
         "deploy: roles/iam.serviceAccountUser on identity run",
         f"{pusher}: roles/artifactregistry.writer on repository hello-fcgi",
         f"{pusher}: roles/artifactregistry.writer on repository hello-fcgi-cache",
-        "agent gcp-sa-cloudbuild: roles/secretmanager.secretAccessor on secret github-token",
+        "agent gcp-sa-cloudbuild: roles/secretmanager.secretAccessor on secret hello-fcgi-github-token",
     }
     grants |= {
         f"deploy: roles/run.developer on service hello-fcgi in {region}" for region in regions
@@ -86,6 +91,10 @@ def expected_grants(variables):
             "deploy: roles/containeranalysis.occurrences.viewer on the project",
             "deploy: roles/artifactregistry.reader on repository hello-fcgi",
         }
+    grants |= {
+        f"run: roles/secretmanager.secretAccessor on secret {each['secret']}"
+        for each in variables.get("secrets", {}).values()
+    }
     if not variables.get("public", True):
         grants.add("deploy: roles/iam.serviceAccountOpenIdTokenCreator on identity deploy")
         for caller in ("deploy", "agent gcp-sa-monitoring-notification"):
@@ -210,7 +219,7 @@ def test_a_change_by_hand_is_seen_after_a_deploy(deployed, attribute, value):
 @pytest.mark.parametrize("applied", ["default"], indirect=True)
 def test_a_change_of_the_template_keeps_what_was_deployed(deployed):
     before = deployed.read_state()
-    done = deployed.apply({"name": "Universe"})
+    done = deployed.apply({"env": {"GREETING_NAME": "Universe"}})
     after = deployed.read_state()
     deployed.plan_is_empty()
     deployed.set({})
@@ -253,8 +262,8 @@ CHANGES = {
         ],
     ),
     "the run.app address comes back and nobody is told any more": (
-        {"domain": DOMAIN, "alert_email": "oncall@example.com"},
-        {"domain": DOMAIN | {"keep_run_app_url": True}},
+        {"domain": DOMAIN},
+        {"domain": DOMAIN | {"keep_run_app_url": True}, "alert_email": None},
         [
             (
                 'google_compute_backend_service.candidate["europe-west1"]',

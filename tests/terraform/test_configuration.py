@@ -63,8 +63,9 @@ MISTAKES = [
         "repository": ("https://github.com/example/hello", "without https://github.com/"),
         "github_app_installation_id": (0, "https://github.com/settings/installations/NUMBER"),
         "github_token_secret": ("projects/p/secrets/s", "Give the ID only, never the token"),
-        "greeting": ("", "1 to 64 characters"),
-        "name": ("two\nlines", "without control characters"),
+        "service": ("a-service-with-23-chars", "30 characters"),
+        "labels": ({"Team": "web"}, "lower-case letters"),
+        "env": ({"GREETING": "", "WORKERS": "0", "CACHE": "on"}, "GREETING = , WORKERS = 0. What"),
         "cpu": (3, "1, 2, 4, 6 or 8"),
         "memory": ("512MB", "for example 512Mi"),
         "concurrency": (1001, "from 1 to 1000"),
@@ -84,6 +85,10 @@ MISTAKES = [
         "min_instances": (-1, "0 or more"),
         "binary_authorization": ("dry_run", "Set provenance = true"),
     },
+    {"env": ({"PORT": "80"}, "is set already")},
+    {"secrets": ({"KEY": {"secret": "key", "version": "latest"}}, "gcloud secrets versions list")},
+    {"secrets": ({"KEY": {"secret": "a/key", "version": "1"}}, "never the value")},
+    {"secrets": ({"CACHE": {"secret": "key", "version": "1"}}, "settings in env")},
     {"domain": ({"name": "https://hello.example.com"}, "without https://")},
     {"domain": ({"name": "hello.example.com", "requests_per_minute": 0}, "1 or more")},
     {
@@ -115,10 +120,3 @@ def test_a_mistake_is_answered_with_what_to_do(checkout, stand_in, tmp_path, mis
             assert any(
                 name in answer and advice in answer for answer in answers
             ), f"{name} = {value!r}: no message with {advice!r} in\n" + "\n".join(answers)
-
-
-def test_the_example_is_a_working_start(checkout, stand_in):
-    example = checkout.directory / "terraform.tfvars.example"
-    done = checkout.run("plan", "-input=false", "-no-color", f"-var-file={example}")
-    assert " 0 to change, 0 to destroy" in done.stdout
-    assert "undeclared variable" not in done.stdout, "a setting that is none is only warned of"

@@ -17,6 +17,7 @@ REQUIRED = {
     "region": "europe-west1",
     "repository": "example/hello",
     "github_app_installation_id": 1234,
+    "alert_email": "oncall@example.com",
 }
 
 
@@ -26,11 +27,11 @@ class WorkingCopy:
     def __init__(self, directory):
         self.directory = directory / "terraform"
         self.state = directory / "state"
-        self.state.mkdir()
+        self.state.mkdir(parents=True)
         shutil.copytree(
             ROOT,
             self.directory,
-            ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfvars"),
+            ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"),
         )
         self.environment = os.environ | {
             "TERRAFORM_OFFLINE_STATE": str(self.state),

@@ -140,7 +140,7 @@ TEST(a_variable_is_known_by_its_exact_name)
 TEST(any_text_without_control_characters_is_taken)
 {
     static const struct taken cases[] = {
-        {__LINE__, "GREETING_NAME= ", "name= "},
+        {__LINE__, "GREETING_NAME= a ", "name= a "},
         {__LINE__, "GREETING_NAME=a=b", "name=a=b"},
         {__LINE__, "GREETING_NAME=%s<b>&\"", "name=%s<b>&\""},
         {__LINE__, "GREETING=\xE4\xB8\x96", "greeting=\xE4\xB8\x96"},
@@ -149,7 +149,8 @@ TEST(any_text_without_control_characters_is_taken)
     check_taken(TABLE(cases));
 }
 
-#define TEXT_REFUSED "\": must be 1 to 64 characters of UTF-8 without control characters"
+#define TEXT_REFUSED                                                                               \
+    "\": must be 1 to 64 characters of UTF-8, not all blank, without control characters"
 
 TEST(a_text_that_no_greeting_could_show_is_refused)
 {
@@ -158,6 +159,9 @@ TEST(a_text_that_no_greeting_could_show_is_refused)
         {__LINE__, "GREETING_NAME=", "GREETING_NAME=\"" TEXT_REFUSED},
         {__LINE__, "K_SERVICE=", "K_SERVICE=\"" TEXT_REFUSED},
         {__LINE__, "K_REVISION=", "K_REVISION=\"" TEXT_REFUSED},
+        {__LINE__, "GREETING_NAME= ", "GREETING_NAME=\" " TEXT_REFUSED},
+        {__LINE__, "GREETING=\u200B", "GREETING=\"\\xE2\\x80\\x8B" TEXT_REFUSED},
+        {__LINE__, "GREETING=a\u202E", "GREETING=\"a\\xE2\\x80\\xAE" TEXT_REFUSED},
         {__LINE__, "GREETING=\xFF", "GREETING=\"\\xFF" TEXT_REFUSED},
         {__LINE__, "GREETING_NAME=\xC3", "GREETING_NAME=\"\\xC3" TEXT_REFUSED},
         {__LINE__, "GREETING_NAME=\xEF\xBF\xBE", "GREETING_NAME=\"\\xEF\\xBF\\xBE" TEXT_REFUSED},

@@ -3,7 +3,12 @@
 
 #include "core/handler.h"
 #include "core/respond.h"
+#include "core/target.h"
+#include "core/text.h"
 #include "core/version.h"
+
+#include <stdlib.h>
+#include <unistd.h>
 
 #define TEXT "text/plain; charset=utf-8"
 #define HTML "text/html; charset=utf-8"
@@ -227,7 +232,7 @@ TEST(an_error_comes_in_the_format_that_the_client_prefers)
         {__LINE__, "/nothing", "application/problem+json", PROBLEM},
         {__LINE__, "/nothing?format=xml", "text/html", HTML},
         {__LINE__, "/nothing?formats=json", "text/html", HTML},
-        {__LINE__, "/?name=%FF&format=json", "text/html", HTML},
+        {__LINE__, "/?format=xml&%FF", "text/html", HTML},
         {__LINE__, "", "text/html", HTML},
     };
     check_forms(TABLE(cases), "Accept");
@@ -241,6 +246,7 @@ TEST(an_error_comes_in_the_format_that_the_query_asks_for)
         {__LINE__, "/nothing?format=json", "text/html", PROBLEM},
         {__LINE__, "/nothing?a=b&format=html", "text/plain", HTML},
         {__LINE__, "/?format=json&name=%FF", "text/html", PROBLEM},
+        {__LINE__, "/?name=%FF&format=json", "text/html", PROBLEM},
         {__LINE__, "/%FF?format=json", "text/html", PROBLEM},
         {__LINE__, "/?format=json&format=html", "text/html", PROBLEM},
     };
@@ -380,6 +386,8 @@ TEST(a_parameter_that_is_repeated_empty_or_unknown_is_a_bad_request)
         {__LINE__, "/?name=&name=Ada", "The query parameter \"name\" is given more than once."},
         {__LINE__, "/?name=", "The query parameter \"name\" is empty."},
         {__LINE__, "/?name", "The query parameter \"name\" is empty."},
+        {__LINE__, "/?name=+", "The query parameter \"name\" is blank."},
+        {__LINE__, "/?name=%E2%80%8B%20", "The query parameter \"name\" is blank."},
         {__LINE__, "/?format=xml",
          "The query parameter \"format\" is none of text, html and json."},
         {__LINE__, "/?format=", "The query parameter \"format\" is none of text, html and json."},
@@ -406,10 +414,9 @@ TEST(a_path_that_is_no_route_is_not_found)
     }
 }
 
-TEST(any_other_method_is_not_allowed)
+TEST(a_method_of_http_is_not_allowed_where_nothing_can_be_done_by_it)
 {
-    static const char *const methods[] = {"POST", "PUT",  "DELETE", "PATCH", "TRACE",
-                                          "BREW", "GETS", "get",    ""};
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"};
     for (size_t i = 0; i < LENGTH(methods) * LENGTH(routes); i++) {
         const struct request request = {.method = methods[i / LENGTH(routes)],
                                         .target = routes[i % LENGTH(routes)]};
@@ -417,6 +424,85 @@ TEST(any_other_method_is_not_allowed)
                     "This resource allows GET, HEAD and OPTIONS.");
         same_string(__LINE__, request.method, "GET, HEAD, OPTIONS",
                     field(ask(__LINE__, &defaults, &request), "Allow"));
+    }
+}
+
+TEST(a_method_that_is_not_known_is_so_for_every_path)
+{
+    static const struct {
+        int line;
+        const char *method;
+        int status;
+        const char *title, *detail;
+    } cases[] = {
+        {__LINE__, "BREW", 501, "Not Implemented",
+         "The method is not known here; GET, HEAD and OPTIONS are."},
+        {__LINE__, "get", 501, "Not Implemented",
+         "The method is not known here; GET, HEAD and OPTIONS are."},
+        {__LINE__, "GETS", 501, "Not Implemented",
+         "The method is not known here; GET, HEAD and OPTIONS are."},
+        {__LINE__, "PROPFIND", 501, "Not Implemented",
+         "The method is not known here; GET, HEAD and OPTIONS are."},
+        {__LINE__, "", 400, "Bad Request", "The method is no token."},
+        {__LINE__, "GET ", 400, "Bad Request", "The method is no token."},
+        {__LINE__, "G\xC3\x89T", 400, "Bad Request", "The method is no token."},
+    };
+    static const char *const targets[] = {"/", "/health", "/nothing"};
+    for (size_t i = 0; i < LENGTH(cases) * LENGTH(targets); i++) {
+        const size_t one = i / LENGTH(targets);
+        const struct request request = {.method = cases[one].method,
+                                        .target = targets[i % LENGTH(targets)]};
+        check_error(cases[one].line, request, cases[one].status, cases[one].title,
+                    cases[one].detail);
+        same_string(cases[one].line, request.method, ABSENT,
+                    field(ask(cases[one].line, &defaults, &request), "Allow"));
+    }
+}
+
+/* A query out of well-formed, ill-formed, repeated and long pieces, with format=json or without. */
+static const char *random_target(bool with_format)
+{
+    static const char *const pieces[] = {
+        "%",   "%zz", "%FF", "%00",    "name=%FF",       "name=Ada",   "name=",
+        "a=b", "",    "=",   "format", "format=",        "format=xml", "format=%FF",
+        "+",   "#",   "?",   "\x01",   "name=%E2%80%AE", "\"<>"};
+    static const char *const paths[] = {"/", "/health", "/nothing", "/%FF", "x", "/%"};
+    static char target[TARGET_MAX * 2];
+    struct text text = text_in(target, sizeof(target));
+    const int count = rand() % 24, place = rand() % (count + 1);
+    text_add(&text, paths[(size_t)rand() % LENGTH(paths)]);
+    for (int i = 0; i <= count; i++) {
+        text_add(&text, i == 0 ? "?" : "&");
+        if (with_format && i == place)
+            text_add(&text, rand() % 2 ? "format=json" : "f%6Frmat=js%6fn");
+        else
+            text_add(&text, pieces[(size_t)rand() % LENGTH(pieces)]);
+    }
+    if (rand() % 16 == 0) {
+        text_add(&text, "&");
+        text_add(&text, repeated("x", TARGET_MAX));
+    }
+    return target;
+}
+
+/* No seed is told: the message holds the target that fails. */
+TEST(the_form_of_an_error_does_not_depend_on_what_the_error_is)
+{
+    static const char *const methods[] = {"GET", "GET", "OPTIONS", "POST", "BREW", ""};
+    srand((unsigned)getpid());
+    for (int i = 0; i < 20000; i++) {
+        const bool with_format = i % 2;
+        const struct request request = {.method = methods[(size_t)rand() % LENGTH(methods)],
+                                        .target = random_target(with_format),
+                                        .accept = "text/html",
+                                        .body_length = rand() % 16 == 0 ? BODY_MAX + 1 : 0};
+        const struct answer *answer = ask(__LINE__, &defaults, &request);
+        if (field(answer, "Status")[0] < '4')
+            continue;
+        same_string(__LINE__, request.target, with_format ? PROBLEM : HTML,
+                    field(answer, "Content-Type"));
+        same_string(__LINE__, request.target, with_format ? ABSENT : "Accept",
+                    field(answer, "Vary"));
     }
 }
 
@@ -560,7 +646,7 @@ static void check_name(int line, const char *name, const char *escaped)
     same_string(line, name, salutation, get(line, target_for(name, "text"), NULL)->body);
 
     snprintf(title, sizeof(title), "<title>Hello %s</title>\n", escaped);
-    snprintf(end, sizeof(end), "<h1>Hello %s</h1>\n</html>\n", escaped);
+    snprintf(end, sizeof(end), "<h1>Hello <bdi>%s</bdi></h1>\n</html>\n", escaped);
     check_page(line, get(line, target_for(name, "html"), NULL)->body, title, end);
 
     json_t *json = json_loads(get(line, target_for(name, "json"), NULL)->body, 0, NULL);
@@ -587,8 +673,8 @@ TEST(names_of_every_script_are_greeted)
         {__LINE__, "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D", "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D"},
         {__LINE__, "e\xCC\x81", "e\xCC\x81"},
         {__LINE__, "\xEF\xBF\xBD\xF4\x8F\xBF\xBD", "\xEF\xBF\xBD\xF4\x8F\xBF\xBD"},
-        {__LINE__, "\xE2\x80\xA8", "\xE2\x80\xA8"},
-        {__LINE__, " ", " "},
+        {__LINE__, "\xE2\x80\xA8.", "\xE2\x80\xA8."},
+        {__LINE__, " a", " a"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++)
         check_name(cases[i].line, cases[i].name, cases[i].escaped);
@@ -642,7 +728,7 @@ TEST(the_settings_choose_the_greeting_and_the_name_it_has_by_default)
 {
     check_greeted(__LINE__, "/", NULL, "Gr\xC3\xBC\xC3\x9F Gott, Wien & <x>\n");
     check_greeted(__LINE__, "/", "text/html",
-                  "<h1>Gr\xC3\xBC\xC3\x9F Gott, Wien &amp; &lt;x&gt;</h1>");
+                  "<h1>Gr\xC3\xBC\xC3\x9F Gott, <bdi>Wien &amp; &lt;x&gt;</bdi></h1>");
     check_greeted(__LINE__, "/?name=Ada", "application/json",
                   "{\"greeting\":\"Gr\xC3\xBC\xC3\x9F Gott, Ada\",\"name\":\"Ada\"}\n");
 }
@@ -740,28 +826,58 @@ TEST(a_representation_that_the_client_has_is_not_sent_again)
     }
 }
 
-TEST(a_condition_that_does_not_hold_or_apply_changes_nothing)
+/* RFC 9110 section 13.2.2: the table of what each field says, and what comes of both. */
+TEST(preconditions_are_judged_in_their_order)
 {
     static const struct {
         int line;
-        const char *method, *target, *if_none_match, *status;
+        const char *method, *target, *if_match, *if_none_match, *status; /* %s: the entity tag */
     } cases[] = {
-        {__LINE__, "GET", "/", "\"0123456789abcdef\"", "200 OK"},
-        {__LINE__, "GET", "/", "", "200 OK"},
-        {__LINE__, "HEAD", "/", "\"0123456789abcdef\"", "200 OK"},
-        {__LINE__, "GET", "/health", "*", "200 OK"},
-        {__LINE__, "GET", "/version", "*", "200 OK"},
-        {__LINE__, "GET", "/nothing", "*", "404 Not Found"},
-        {__LINE__, "GET", "/?name=", "*", "400 Bad Request"},
-        {__LINE__, "POST", "/", "*", "405 Method Not Allowed"},
+        {__LINE__, "GET", "/", NULL, NULL, "200 OK"},
+        {__LINE__, "GET", "/", "", " ", "200 OK"},
+        {__LINE__, "GET", "/", "%s", NULL, "200 OK"},
+        {__LINE__, "GET", "/", "*", NULL, "200 OK"},
+        {__LINE__, "GET", "/", "\"a\", %s", "\"a\"", "200 OK"},
+        {__LINE__, "GET", "/", "W/%s", NULL, "412 Precondition Failed"},
+        {__LINE__, "GET", "/", "\"a\"", NULL, "412 Precondition Failed"},
+        {__LINE__, "GET", "/", ",", NULL, "412 Precondition Failed"},
+        {__LINE__, "GET", "/", "a, %s", NULL, "412 Precondition Failed"},
+        {__LINE__, "HEAD", "/", "\"a\"", NULL, "412 Precondition Failed"},
+        {__LINE__, "GET", "/", "\"a\"", "%s", "412 Precondition Failed"},
+        {__LINE__, "GET", "/", "%s", "%s", "304 Not Modified"},
+        {__LINE__, "HEAD", "/", "%s", "W/%s", "304 Not Modified"},
+        {__LINE__, "GET", "/", NULL, "%s, a", "200 OK"},
+        {__LINE__, "GET", "/", NULL, "\"0123456789abcdef\"", "200 OK"},
+        {__LINE__, "GET", "/health", NULL, "*", "304 Not Modified"},
+        {__LINE__, "GET", "/health", "*", NULL, "200 OK"},
+        {__LINE__, "GET", "/version", "\"a\"", NULL, "412 Precondition Failed"},
+        {__LINE__, "GET", "/version", NULL, "\"a\"", "200 OK"},
+        {__LINE__, "OPTIONS", "/", "\"a\"", "*", "204 No Content"},
+        {__LINE__, "POST", "/", "\"a\"", "*", "405 Method Not Allowed"},
+        {__LINE__, "BREW", "/", "\"a\"", "*", "501 Not Implemented"},
+        {__LINE__, "GET", "/nothing", "\"a\"", "*", "404 Not Found"},
+        {__LINE__, "GET", "/?name=", "\"a\"", "*", "400 Bad Request"},
+        {__LINE__, "HEAD", "/?name=", "\"a\"", "*", "400 Bad Request"},
     };
+    char tag[32], if_match[64], if_none_match[64];
+    snprintf(tag, sizeof(tag), "%s", field(get(__LINE__, "/", NULL), "ETag"));
     for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *fields[] = {cases[i].if_match, cases[i].if_none_match};
+        snprintf(if_match, sizeof(if_match), fields[0] ? fields[0] : "", tag);
+        snprintf(if_none_match, sizeof(if_none_match), fields[1] ? fields[1] : "", tag);
         const struct request request = {.method = cases[i].method,
                                         .target = cases[i].target,
-                                        .if_none_match = cases[i].if_none_match};
+                                        .if_match = fields[0] ? if_match : NULL,
+                                        .if_none_match = fields[1] ? if_none_match : NULL};
         const struct answer *answer = ask(cases[i].line, &defaults, &request);
         same_string(cases[i].line, request.target, cases[i].status, field(answer, "Status"));
     }
+}
+
+TEST(a_precondition_that_fails_is_an_error_like_others)
+{
+    check_error(__LINE__, (struct request){.method = "GET", .target = "/", .if_match = "\"a\""},
+                412, "Precondition Failed", "If-Match does not list what is here now.");
 }
 
 TEST(a_tag_of_another_format_is_not_the_clients)
@@ -895,11 +1011,13 @@ TEST(the_largest_body_fits_with_every_field)
     text_add(&response.body, repeated("a", RESPONSE_BODY_MAX - 1));
     response.status = 405;
     response.content_type = PROBLEM;
-    response.cache_control = "public, max-age=1";
+    response.caching = CACHING_SHARED;
+    response.is_public = true;
+    response.quotes_input = true;
     response.allow = "GET, HEAD, OPTIONS";
     response.varies = true;
-    response.tagged = true;
-    response.entity_tag = UINT64_MAX;
+    memset(response.entity_tag, 'x', ENTITY_TAG_SIZE - 1);
+    response.entity_tag[ENTITY_TAG_SIZE - 1] = '\0';
     assert_false(response.body.overflowed);
     assert_true(response_print(&response, walled(__LINE__, RESPONSE_MAX), RESPONSE_MAX) > 0);
 }
@@ -959,6 +1077,85 @@ TEST(every_response_forbids_the_browser_what_it_has_no_need_for)
     }
 }
 
+/* What is public and what quotes, by route; errors of the public route are public, too. */
+TEST(a_field_stands_only_where_it_is_of_use)
+{
+    static const struct {
+        int line;
+        const char *method, *target, *origins, *resource, *robots, *opener, *methods;
+    } cases[] = {
+#define ANY "*", ABSENT
+#define OWN ABSENT, "same-origin"
+        {__LINE__, "GET", "/", ANY, ABSENT, ABSENT, ABSENT},
+        {__LINE__, "HEAD", "/?format=json", ANY, ABSENT, ABSENT, ABSENT},
+        {__LINE__, "GET", "/?format=html", ANY, ABSENT, "same-origin", ABSENT},
+        {__LINE__, "GET", "/?name=Ada", ANY, "noindex", ABSENT, ABSENT},
+        {__LINE__, "GET", "/?x&format=html", ANY, "noindex", "same-origin", ABSENT},
+        {__LINE__, "POST", "/", ANY, "noindex", ABSENT, ABSENT},
+        {__LINE__, "OPTIONS", "/", ANY, ABSENT, ABSENT, "GET, HEAD, OPTIONS"},
+        {__LINE__, "OPTIONS", "/health", OWN, ABSENT, ABSENT, ABSENT},
+        {__LINE__, "GET", "/health", OWN, ABSENT, ABSENT, ABSENT},
+        {__LINE__, "GET", "/version", OWN, ABSENT, ABSENT, ABSENT},
+        {__LINE__, "GET", "/nothing", OWN, "noindex", ABSENT, ABSENT},
+        {__LINE__, "GET", "/%FF", OWN, "noindex", ABSENT, ABSENT},
+#undef ANY
+#undef OWN
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const struct request request = {.method = cases[i].method, .target = cases[i].target};
+        const struct answer *answer = ask(cases[i].line, &defaults, &request);
+        const char *const fields[][2] = {
+            {"Access-Control-Allow-Origin", cases[i].origins},
+            {"Cross-Origin-Resource-Policy", cases[i].resource},
+            {"X-Robots-Tag", cases[i].robots},
+            {"Cross-Origin-Opener-Policy", cases[i].opener},
+            {"Access-Control-Allow-Methods", cases[i].methods},
+        };
+        for (size_t k = 0; k < LENGTH(fields); k++)
+            same_string(cases[i].line, fields[k][0], fields[k][1], field(answer, fields[k][0]));
+    }
+}
+
+TEST(an_error_quotes_the_id_of_its_request)
+{
+    static const struct {
+        int line;
+        const char *id, *accept, *end;
+    } cases[] = {
+        {__LINE__, "0123abcd", NULL, ".\nRequest: 0123abcd\n"},
+        {__LINE__, "0123abcd", "text/html",
+         "</p>\n<p>Request: <code>0123abcd</code></p>\n</html>\n"},
+        {__LINE__, "0123abcd", "application/json", ",\"request_id\":\"0123abcd\"}\n"},
+        {__LINE__, NULL, NULL, "at /.\n"},
+        {__LINE__, "<b>01234", "text/html", "at /.</p>\n</html>\n"},
+        {__LINE__, "\"012345", "application/json", "at /.\"}\n"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const struct request request = {.method = "GET",
+                                        .target = "/nothing",
+                                        .accept = cases[i].accept,
+                                        .request_id = cases[i].id};
+        const char *body = ask(cases[i].line, &defaults, &request)->body;
+        const size_t length = strlen(body), end = strlen(cases[i].end);
+        same_string(cases[i].line, cases[i].id, cases[i].end,
+                    length > end ? body + length - end : body);
+    }
+}
+
+TEST(a_failure_says_why_and_a_response_which_route_it_took)
+{
+    static const struct settings broken = {.greeting = "\xFF", .name = "World"};
+    struct response response;
+    respond(&broken, &(struct request){.method = "GET", .target = "/?format=json"}, &response);
+    assert_string_equal(response.failure, "the body does not fit, or memory is short");
+    assert_string_equal(response.route, "/");
+    respond(&defaults, &(struct request){.method = "GET", .target = "/nothing"}, &response);
+    assert_null(response.failure);
+    assert_null(response.route);
+    respond(&defaults, &(struct request){.method = "POST", .target = "/health"}, &response);
+    assert_string_equal(response.route, "/health");
+}
+
 TEST(each_status_has_its_reason_phrase)
 {
     static const struct {
@@ -972,9 +1169,11 @@ TEST(each_status_has_its_reason_phrase)
         {__LINE__, 404, "Not Found"},
         {__LINE__, 405, "Method Not Allowed"},
         {__LINE__, 406, "Not Acceptable"},
+        {__LINE__, 412, "Precondition Failed"},
         {__LINE__, 413, "Content Too Large"},
         {__LINE__, 414, "URI Too Long"},
         {__LINE__, 500, "Internal Server Error"},
+        {__LINE__, 501, "Not Implemented"},
         {__LINE__, 503, "Service Unavailable"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++)
@@ -996,7 +1195,9 @@ int main(void)
         cmocka_unit_test(a_parameter_that_the_greeting_does_not_take_is_a_bad_request),
         cmocka_unit_test(a_parameter_that_is_repeated_empty_or_unknown_is_a_bad_request),
         cmocka_unit_test(a_path_that_is_no_route_is_not_found),
-        cmocka_unit_test(any_other_method_is_not_allowed),
+        cmocka_unit_test(a_method_of_http_is_not_allowed_where_nothing_can_be_done_by_it),
+        cmocka_unit_test(a_method_that_is_not_known_is_so_for_every_path),
+        cmocka_unit_test(the_form_of_an_error_does_not_depend_on_what_the_error_is),
         cmocka_unit_test(a_format_that_is_given_twice_is_a_bad_request),
         cmocka_unit_test(nothing_acceptable_says_what_there_is),
         cmocka_unit_test(a_requested_format_is_sent_whatever_is_acceptable),
@@ -1013,7 +1214,8 @@ int main(void)
         cmocka_unit_test(a_response_varies_only_where_accept_chose_it),
         cmocka_unit_test(each_representation_has_its_own_entity_tag),
         cmocka_unit_test(a_representation_that_the_client_has_is_not_sent_again),
-        cmocka_unit_test(a_condition_that_does_not_hold_or_apply_changes_nothing),
+        cmocka_unit_test(preconditions_are_judged_in_their_order),
+        cmocka_unit_test(a_precondition_that_fails_is_an_error_like_others),
         cmocka_unit_test(a_tag_of_another_format_is_not_the_clients),
         cmocka_unit_test(a_draining_instance_is_not_ready),
         cmocka_unit_test(a_draining_instance_answers_everything_else),
@@ -1026,6 +1228,9 @@ int main(void)
         cmocka_unit_test(a_response_that_does_not_fit_is_not_printed_in_part),
         cmocka_unit_test(an_answer_that_cannot_be_put_together_is_an_error),
         cmocka_unit_test(every_response_forbids_the_browser_what_it_has_no_need_for),
+        cmocka_unit_test(a_field_stands_only_where_it_is_of_use),
+        cmocka_unit_test(an_error_quotes_the_id_of_its_request),
+        cmocka_unit_test(a_failure_says_why_and_a_response_which_route_it_took),
         cmocka_unit_test(each_status_has_its_reason_phrase),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

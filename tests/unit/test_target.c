@@ -331,6 +331,52 @@ TEST(the_parameters_before_a_fault_are_kept)
     check_kept(__LINE__, repeated("/?a=b", TARGET_MAX / 4), "");
 }
 
+TEST(a_directional_character_is_a_fault_raw_or_encoded)
+{
+    static const char detail[] =
+        "The query parameter \"name\" has a character that turns the direction of text.";
+    check_fault(__LINE__, "/?name=a\u202Eb", 400, detail);
+    check_fault(__LINE__, "/?name=%E2%81%A6", 400, detail);
+    check_fault(__LINE__, "/%E2%80%AA", 400,
+                "The path has a character that turns the direction of text.");
+}
+
+TEST(a_format_is_found_however_ill_formed_the_rest_is)
+{
+    static const struct {
+        int line;
+        const char *raw;
+        enum format expected;
+    } cases[] = {
+        {__LINE__, "", FORMAT_NONE},
+        {__LINE__, "/", FORMAT_NONE},
+        {__LINE__, "/format=json", FORMAT_NONE},
+        {__LINE__, "/?", FORMAT_NONE},
+        {__LINE__, "/?format", FORMAT_NONE},
+        {__LINE__, "/?format=", FORMAT_NONE},
+        {__LINE__, "/?format=xml", FORMAT_NONE},
+        {__LINE__, "/?format=json%00", FORMAT_NONE},
+        {__LINE__, "/?format=json=", FORMAT_NONE},
+        {__LINE__, "/?formats=json", FORMAT_NONE},
+        {__LINE__, "/?Format=json", FORMAT_NONE},
+        {__LINE__, "/?format=JSON", FORMAT_NONE},
+        {__LINE__, "/?format=text", FORMAT_TEXT},
+        {__LINE__, "?format=html", FORMAT_HTML},
+        {__LINE__, "/?format=json", FORMAT_JSON},
+        {__LINE__, "%?format=json", FORMAT_JSON},
+        {__LINE__, "/?%66%6F%72%6d%61%74=%6A%73%6F%6E", FORMAT_JSON},
+        {__LINE__, "/?%66%6F%72%6d%61%74=%74%65%78%74", FORMAT_TEXT},
+        {__LINE__, "/?%FF&=&&name=%&format=json&%", FORMAT_JSON},
+        {__LINE__, "/?format=%&format=html", FORMAT_HTML},
+        {__LINE__, "/?format=xml&format=html&format=json", FORMAT_HTML},
+        {__LINE__, "/?1&2&3&4&5&6&7&8&9&0&a&b&c&d&e&f&g&h&format=json", FORMAT_JSON},
+        {__LINE__, "http://example.org?format=json", FORMAT_JSON},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        same_number(cases[i].line, cases[i].raw, cases[i].expected,
+                    target_format(walled_string(cases[i].line, cases[i].raw)));
+}
+
 TEST(a_name_of_up_to_32_code_points_is_quoted)
 {
     static const char *const code_points[] = {"a", "\"", "\xC3\xA9", "\xF0\x9F\x91\x8B"};
@@ -388,6 +434,8 @@ int main(void)
         cmocka_unit_test(a_target_of_8192_bytes_is_taken_and_one_more_is_too_long),
         cmocka_unit_test(a_query_has_at_most_16_parameters),
         cmocka_unit_test(the_parameters_before_a_fault_are_kept),
+        cmocka_unit_test(a_directional_character_is_a_fault_raw_or_encoded),
+        cmocka_unit_test(a_format_is_found_however_ill_formed_the_rest_is),
         cmocka_unit_test(a_name_of_up_to_32_code_points_is_quoted),
         cmocka_unit_test(the_longest_name_that_is_quoted_fits_the_detail),
         cmocka_unit_test(a_fault_is_cut_to_what_it_holds),

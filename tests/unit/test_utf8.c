@@ -11,7 +11,8 @@ struct sequence {
 
 static const char *name_of(enum utf8_fault fault)
 {
-    static const char *const names[] = {"ok", "malformed", "control", "noncharacter", "too long"};
+    static const char *const names[] = {"ok",          "malformed",    "control",
+                                        "directional", "noncharacter", "too long"};
     return names[fault];
 }
 
@@ -187,6 +188,43 @@ TEST(noncharacters_are_told_from_their_neighbours)
     check_all(TABLE(cases));
 }
 
+TEST(directional_characters_are_told_from_their_neighbours)
+{
+    static const struct sequence cases[] = {
+        {__LINE__, "\u2029", UTF8_OK},          {__LINE__, "\u202A", UTF8_DIRECTIONAL},
+        {__LINE__, "\u202E", UTF8_DIRECTIONAL}, {__LINE__, "\u202F", UTF8_OK},
+        {__LINE__, "\u2065", UTF8_OK},          {__LINE__, "\u2066", UTF8_DIRECTIONAL},
+        {__LINE__, "\u2069", UTF8_DIRECTIONAL}, {__LINE__, "\u206A", UTF8_OK},
+        {__LINE__, "\u200E", UTF8_OK},          {__LINE__, "\u200F", UTF8_OK},
+        {__LINE__, "\u061C", UTF8_OK},
+    };
+    check_all(TABLE(cases));
+}
+
+TEST(what_shows_nothing_is_blank)
+{
+    static const char *const blank[] = {
+        "",           " ",          "\u00A0",       "\u00AD",
+        "\u034F",     "\u061C",     "\u115F\u1160", "\u1680",
+        "\u17B4",     "\u180E",     "\u2000",       "\u200A",
+        "\u200B",     "\u200F",     "\u2028",       "\u2029",
+        "\u202F",     "\u205F",     "\u2060",       "\u2064",
+        "\u2800",     "\u3000",     "\u3164",       "\uFE0F",
+        "\uFEFF",     "\uFFA0",     "\uFFF9",       "  \u200D ",
+        "\t\n",       "\xC2\x85",   "\U000E0001",   "\U000E0100",
+        "\U0001BCA0", "\U0001D173",
+    };
+    static const char *const seen[] = {
+        "a",      " a",     "a ",     "\u200Ba",    "!",          "\u00AE", "\u0301", "\u1161",
+        "\u2010", "\u2027", "\u2030", "\u2070",     "\u27FF",     "\u2801", "\u3001", "\uFDFF",
+        "\uFE10", "\uFFFC", "\uFFFD", "\U000E1000", "\U000DFFFD", "\xFF",   " \xE2",  "\U0001F468",
+    };
+    for (size_t i = 0; i < LENGTH(blank); i++)
+        holds(__LINE__, blank[i], "blank", utf8_is_blank(walled_string(__LINE__, blank[i])));
+    for (size_t i = 0; i < LENGTH(seen); i++)
+        holds(__LINE__, seen[i], "not blank", !utf8_is_blank(walled_string(__LINE__, seen[i])));
+}
+
 TEST(the_first_fault_is_the_one_that_is_told)
 {
     check(__LINE__, "\x01\xFF", SIZE_MAX, UTF8_CONTROL);
@@ -222,7 +260,7 @@ static void encode(unsigned long code_point, char encoded[5])
     encoded[continuations + 1] = '\0';
 }
 
-TEST(every_code_point_but_surrogates_controls_and_noncharacters_passes)
+TEST(every_other_code_point_passes)
 {
     for (unsigned long code_point = 1; code_point <= 0x1FFFFF; code_point++) {
         char encoded[5];
@@ -230,11 +268,19 @@ TEST(every_code_point_but_surrogates_controls_and_noncharacters_passes)
         enum utf8_fault expected = UTF8_OK;
         if (code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0))
             expected = UTF8_CONTROL;
+        if ((code_point >= 0x202A && code_point <= 0x202E) ||
+            (code_point >= 0x2066 && code_point <= 0x2069))
+            expected = UTF8_DIRECTIONAL;
         if ((code_point >= 0xFDD0 && code_point < 0xFDF0) || (code_point & 0xFFFE) == 0xFFFE)
             expected = UTF8_NONCHARACTER;
         if ((code_point >= 0xD800 && code_point < 0xE000) || code_point > 0x10FFFF)
             expected = UTF8_MALFORMED;
         const enum utf8_fault got = utf8_check(encoded, 1);
+        if (expected != UTF8_MALFORMED) {
+            uint32_t decoded;
+            same_number(__LINE__, encoded, strlen(encoded), utf8_decode(encoded, &decoded));
+            same_number(__LINE__, encoded, code_point, decoded);
+        }
         same_string(__LINE__, encoded, name_of(expected), name_of(got));
     }
 }
@@ -251,9 +297,11 @@ int main(void)
         cmocka_unit_test(the_first_continuation_byte_is_bounded_for_every_leading_byte),
         cmocka_unit_test(control_characters_are_told_from_their_neighbours),
         cmocka_unit_test(noncharacters_are_told_from_their_neighbours),
+        cmocka_unit_test(directional_characters_are_told_from_their_neighbours),
+        cmocka_unit_test(what_shows_nothing_is_blank),
         cmocka_unit_test(the_first_fault_is_the_one_that_is_told),
         cmocka_unit_test(length_is_counted_in_code_points),
-        cmocka_unit_test(every_code_point_but_surrogates_controls_and_noncharacters_passes),
+        cmocka_unit_test(every_other_code_point_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,8 +25,12 @@ run "bucket" {
     error_message = "A deleted state has to be kept for 30 days."
   }
   assert {
-    condition     = output.init == "terraform -chdir=terraform init -backend-config=bucket=example-project-terraform-state"
-    error_message = "The command has to connect the main root to the bucket."
+    condition     = output.bucket == "example-project-terraform-state"
+    error_message = "The bucket has to be called what scripts/terraform expects."
+  }
+  assert {
+    condition     = google_pubsub_topic.images.name == "gcr" && google_project_service.pubsub.disable_on_destroy == false
+    error_message = "The registry tells its topic, whose name is fixed."
   }
 }
 

@@ -71,12 +71,6 @@ override_resource {
   }
 }
 
-mock_resource "google_pubsub_topic" {
-  defaults = {
-    id = "projects/example-project/topics/gcr"
-  }
-}
-
 override_resource {
   target = google_cloudbuild_trigger.merge
   values = {

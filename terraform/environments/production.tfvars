@@ -1,4 +1,5 @@
-# Copy to terraform.tfvars. variables.tf has all the others, with their defaults.
+# What serves. Committed, so that everybody applies the same, and what was merged can be reverted. A
+# secret's value belongs into Secret Manager and never in here. variables.tf has every setting.
 
 project_id                 = "my-project"
 region                     = "europe-west1"
