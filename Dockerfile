@@ -11,7 +11,7 @@ ARG BASE=debian:trixie-slim
 # --- build: the responder ---------------------------------------------------------------------
 FROM ${BASE} AS build
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends gcc libc6-dev libfcgi-dev libjansson-dev make >/dev/null \
+    --no-install-recommends gcc libc6-dev libfcgi-dev libjansson-dev libseccomp-dev make >/dev/null \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY VERSION Makefile ./
@@ -39,11 +39,11 @@ RUN make SETUP=no COMMIT="$COMMIT" test-programs \
 # --- rootfs: what runs of Debian's packages ----------------------------------------------------
 FROM ${BASE} AS rootfs
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends libfcgi0t64 libjansson4 nginx supervisor >/dev/null \
+    --no-install-recommends libfcgi0t64 libjansson4 libseccomp2 nginx supervisor >/dev/null \
     && rm -rf /var/lib/apt/lists/*
 COPY scripts/rootfs /
 COPY supervisor /ours
-RUN /rootfs /rootfs.d /ours/start.py /usr/lib/*/libfcgi.so.0 /usr/lib/*/libjansson.so.4
+RUN /rootfs /rootfs.d /ours/start.py /usr/lib/*/libfcgi.so.0 /usr/lib/*/libjansson.so.4 /usr/lib/*/libseccomp.so.2
 
 # --- app: what is ours, with modes and times that do not depend on the checkout -----------------
 FROM rootfs AS app

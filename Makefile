@@ -35,7 +35,7 @@ CPPFLAGS += -D_GNU_SOURCE -Ifcgi-app -MMD -MP
 CFLAGS += -std=c17 -g -fPIE $(MODE_FLAGS) -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 	-Wstrict-prototypes -Wvla -Werror=format-security
 LDFLAGS += -pie
-LDLIBS := -lfcgi -ljansson
+LDLIBS := -lfcgi -ljansson -lseccomp
 
 SOURCES := $(wildcard fcgi-app/*.c fcgi-app/core/*.c fcgi-app/handlers/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/objects/%.o)
@@ -158,7 +158,7 @@ $(UNIT_TESTS): $(BUILD)/%: %.c $(TESTED) | setup-test
 $(WIRE_TESTS): $(BUILD)/%: %.c $(WIRE_CLIENT) | setup-test
 	@mkdir -p $(@D)
 	@echo "  CC $@"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(WIRE_CLIENT) -lcmocka
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(WIRE_CLIENT) -lcmocka -lseccomp
 
 # The responder with the faults that tests ask it for.
 $(FAULTY): tests/faults/faults.c $(OBJECTS) | setup-test

@@ -42,7 +42,7 @@ static const char usage[] =
     "  LOG_LEVEL        debug, info, warning or error (info); debug logs every request\n"
     "\n"
     "Exit status: 0 stopped, 64 wrong usage, 70 workers keep dying, 71 the system refused\n"
-    "something, 78 wrong setting.\n";
+    "something, 77 the sandbox did, 78 wrong setting.\n";
 
 enum mode { MODE_SERVE, MODE_SINGLE, MODE_CHECK, MODE_PROBE, MODE_VERSION, MODE_HELP, MODES };
 

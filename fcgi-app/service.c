@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "log.h"
 #include "quarantine.h"
+#include "sandbox.h"
 #include "watchdog.h"
 #include "worker.h"
 
@@ -10,6 +11,7 @@
 #include <fastcgi.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,6 +74,7 @@ static void prepare_slot(struct child *child)
 {
     atomic_store(&child->slot->activity.fingerprint, 0);
     atomic_store(&child->slot->activity.busy, true);
+    atomic_store(&child->slot->activity.refused, -1);
     atomic_store(&child->slot->traffic.connections, 0);
     child->watched = (struct watched){.looks = 0};
     child->hung = false;
@@ -109,17 +112,29 @@ static struct request request_in(const struct activity *activity)
         .method = activity->method, .target = activity->target, .request_id = activity->request_id};
 }
 
+static void say_how(const struct parent *parent, const struct child *child, int status, char *how,
+                    size_t size)
+{
+    const int refused = atomic_load(&child->slot->activity.refused);
+    char name[32];
+    if (child->hung) {
+        snprintf(how, size, "did nothing for %d s", parent->settings->request_timeout);
+    } else if (refused >= 0) {
+        sandbox_call_name(refused, name, sizeof(name));
+        snprintf(how, size, "made the system call %s, which the sandbox refuses,", name);
+    } else if (WIFSIGNALED(status)) {
+        snprintf(how, size, "was killed by signal %d", WTERMSIG(status));
+    } else {
+        snprintf(how, size, "exited with status %d", WEXITSTATUS(status));
+    }
+}
+
 static void log_death(const struct parent *parent, const struct child *child, int status)
 {
     const struct activity *activity = &child->slot->activity;
     const struct request request = request_in(activity);
-    char how[64];
-    if (child->hung)
-        snprintf(how, sizeof(how), "did nothing for %d s", parent->settings->request_timeout);
-    else if (WIFSIGNALED(status))
-        snprintf(how, sizeof(how), "was killed by signal %d", WTERMSIG(status));
-    else
-        snprintf(how, sizeof(how), "exited with status %d", WEXITSTATUS(status));
+    char how[128];
+    say_how(parent, child, status, how, sizeof(how));
     if (atomic_load(&activity->fingerprint))
         log_request(LOG_WARNING, &request, "worker %d %s and is replaced; it had %s %s in hand",
                     (int)child->pid, how, request.method, request.target);
@@ -323,6 +338,17 @@ static int supervise(struct parent *parent)
     return EX_SOFTWARE;
 }
 
+/* In this order: what is read or opened at its first use, has to be there before. */
+static void enter_sandbox(const struct parent *parent)
+{
+    json_object_seed(0);
+    if (!parent->settings->sandbox)
+        return;
+    parent->shared->sandboxed = sandbox_enter(SANDBOX_PARENT, getpid(), &parent->shared->refused);
+    if (!parent->shared->sandboxed && errno != ENOTSUP)
+        log_line(LOG_WARNING, "there is no sandbox here: %s; serving without", strerror(errno));
+}
+
 int service_run(const struct settings *settings)
 {
     struct parent parent = {.settings = settings};
@@ -345,5 +371,6 @@ int service_run(const struct settings *settings)
         parent.children[i].slot = &parent.shared->slots[i];
     parent.shared->parent = getpid();
     log_line(LOG_INFO, "serving with %d workers", settings->workers);
+    enter_sandbox(&parent);
     return supervise(&parent);
 }

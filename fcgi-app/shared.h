@@ -39,6 +39,7 @@ struct activity {
     atomic_bool busy;    /* has something to do, rather than waits for it */
     counter beat;        /* moves whenever the worker gets on with what it does */
     counter fingerprint; /* of the request in hand, 0: none */
+    atomic_int refused;  /* the number of a system call that the sandbox refused, -1: none */
     bool trial;          /* of a suspect: see quarantine.h */
     /* Of the same request. Not to be read before the worker has ended. */
     char method[METHOD_SHOWN], target[TARGET_SHOWN], request_id[REQUEST_ID_SHOWN];
@@ -74,6 +75,8 @@ struct shared {
     atomic_bool draining; /* set once by the parent, when the stop is announced or begins */
     atomic_bool watched;  /* the parent looks at busy workers; see watchdog.h */
     pid_t parent;
+    bool sandboxed;     /* the parent is, and so its workers have to be; see sandbox.h */
+    atomic_int refused; /* to the parent */
     struct suspect suspects[SUSPECTS_MAX];
     struct deaths {
         counter exited, killed, hung;

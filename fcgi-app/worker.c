@@ -2,6 +2,7 @@
 
 #include "connection.h"
 #include "log.h"
+#include "sandbox.h"
 #include "watchdog.h"
 
 #include <errno.h>
@@ -161,6 +162,9 @@ int worker_run(const struct settings *settings, struct shared *shared, struct sl
         free(worker);
         return EX_OSERR;
     }
+    if (shared->sandboxed &&
+        !sandbox_enter(SANDBOX_WORKER, shared->parent, &slot->activity.refused))
+        log_line(LOG_WARNING, "no sandbox for this worker: %s", strerror(errno));
     while (worker->stop == STOP_NO)
         turn(worker, patience_ms(worker));
     drain(worker);

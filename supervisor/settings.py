@@ -65,6 +65,18 @@ TABLE = (
         default_text="the CPUs, at least 2",
     ),
     Setting(
+        "REQUEST_TIMEOUT",
+        "4",
+        "a number from 1 to 3600",
+        "seconds after which a worker that hangs is ended and replaced",
+    ),
+    Setting(
+        "SANDBOX",
+        "on",
+        "on or off",
+        "`off`: the responder keeps system calls and privileges that it does not need",
+    ),
+    Setting(
         "CACHE",
         "on",
         "on or off",

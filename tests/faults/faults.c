@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -33,10 +34,18 @@ static void wait_for_ever(void)
         sigsuspend(&none);
 }
 
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 /* Longer than a look of the watchdog, shorter than any timeout. */
 static void be_slow(void)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 700 * 1000000}, NULL);
+    for (const int64_t until = now() + 700; now() < until;)
+        ;
 }
 
 static void segfault(void)
@@ -48,11 +57,6 @@ static void segfault(void)
 static void leave(void)
 {
     _exit(EX_SOFTWARE);
-}
-
-static void kill_itself(void)
-{
-    kill(getpid(), SIGKILL);
 }
 
 static void try_execve(void)
@@ -77,7 +81,7 @@ static void try_socket(void)
 
 static void try_ptrace(void)
 {
-    ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 }
 
 static void try_fork(void)
@@ -86,20 +90,44 @@ static void try_fork(void)
         _exit(0);
 }
 
+static void try_mmap(void)
+{
+    (void)!mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void try_mprotect(void)
+{
+    static char page[4096] __attribute__((aligned(4096)));
+    (void)!mprotect(page, sizeof(page), PROT_READ | PROT_EXEC);
+}
+
+/* More than a worker may have: this must fail, and is none of the sandbox's calls. */
+static void try_memory(void)
+{
+    const size_t size = (size_t)2 << 30;
+    void *memory = malloc(size);
+    if (memory)
+        leave();
+    free(memory);
+}
+
 static void try_kill(void)
 {
-    kill(getppid(), SIGTERM);
+    kill(getpid(), 0);
 }
 
 static const struct fault_route {
     const char *name;
     void (*commit)(void);
 } faults[] = {
-    {"spin", spin},           {"wait", wait_for_ever}, {"slow", be_slow},
-    {"segv", segfault},       {"abort", abort},        {"exit", leave},
-    {"sigkill", kill_itself}, {"execve", try_execve},  {"openat", try_open_for_writing},
-    {"socket", try_socket},   {"ptrace", try_ptrace},  {"clone", try_fork},
-    {"kill", try_kill},
+    {"spin", spin},         {"wait", wait_for_ever},
+    {"slow", be_slow},      {"segv", segfault},
+    {"abort", abort},       {"exit", leave},
+    {"execve", try_execve}, {"openat", try_open_for_writing},
+    {"socket", try_socket}, {"ptrace", try_ptrace},
+    {"clone", try_fork},    {"kill", try_kill},
+    {"mmap", try_mmap},     {"mprotect", try_mprotect},
+    {"memory", try_memory},
 };
 
 void __wrap_respond(const struct settings *settings, const struct request *request,

@@ -93,6 +93,7 @@ struct responder {
     unsigned descriptors_max; /* its RLIMIT_NOFILE, to be set before the start */
     bool without_streams;     /* starts with descriptors 1 and 2 closed */
     bool traced;              /* starts as one that this process traces */
+    int seccomp_error;        /* what it gets when it asks for a sandbox, 0: that */
     unsigned workers;
     pid_t worker[WORKERS_MOST];
     unsigned idle_descriptors; /* of a worker without connections */
@@ -111,6 +112,11 @@ int teardown(void **state);
 
 /* "NAME=value" for the responder's environment, which holds nothing else, or arguments. */
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* The responder that is tested, RESPONDER at the first call, and the same with the faults of
+ * tests/faults. The tests set RESPONDER to the one that start is to take. */
+const char *program(void);
+const char *faulty_program(void);
 
 /* Starts it on the listening socket. */
 void start(struct responder *responder, const char *const words[]);

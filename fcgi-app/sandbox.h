@@ -1,0 +1,32 @@
+/*
+ * What a process gives up once it has all it needs: privileges that it could gain, system calls
+ * (an allow-list, by libseccomp), core dumps and being looked into by others of its user, and
+ * memory and processes beyond what it can use. It does not come back, and children inherit it.
+ *
+ * A worker may wait for its connections, read, answer and close them, take memory, read the clock,
+ * write its log, wake its parent, and end. Its parent may besides fork, signal and bury workers,
+ * and what a new one does before it enters its own sandbox.
+ */
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum sandbox { SANDBOX_PARENT, SANDBOX_WORKER };
+
+/*
+ * Enters it. From then on a system call that is not allowed ends the process with status EX_NOPERM;
+ * its number goes to *refused before. false, and errno, where the system refuses it, which may have
+ * happened half-way; with nothing changed in a build with sanitizers, which need more than a
+ * sandbox gives (errno ENOTSUP).
+ */
+__attribute__((nonnull, warn_unused_result)) bool sandbox_enter(enum sandbox sandbox, pid_t parent,
+                                                                atomic_int *refused);
+
+/* Writes the name of a system call to name, cut to size bytes; its number where it has none. */
+__attribute__((nonnull)) void sandbox_call_name(int number, char *name, size_t size);
+
+#endif
