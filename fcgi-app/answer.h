@@ -29,9 +29,9 @@ __attribute__((nonnull, warn_unused_result)) bool answerer_init(struct answerer 
                                                                 struct slot *slot);
 
 /*
- * Answers the whole request that incoming holds; draining is what its struct request gets. The
- * records are in answerer until the next call. Returns their length. Ends the process where
- * libfcgi does not accept what incoming_take let pass.
+ * Answers the whole request that incoming holds. The records are in answerer until the next call.
+ * Returns their length. draining is what its struct request gets.
+ * Ends the process where libfcgi does not accept what incoming_take let pass.
  */
 __attribute__((nonnull, warn_unused_result)) size_t
 answer(struct answerer *answerer, const struct incoming *incoming, bool draining);

@@ -1,124 +1,268 @@
 #include "connection.h"
 
 #include <errno.h>
-#include <fastcgi.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    STALL_MS = 5000, /* without a byte of the rest of a request, which nginx sends at once */
+_Static_assert(ANSWER_SIZE_MAX(RESPONSE_MAX) >= MANAGEMENT_SIZE && MANAGEMENT_SIZE >= END_SIZE,
+               "every answer fits where answers are made");
+
+/* What is due on a connection: records in worker->answerer, and whether that is all. */
+struct reply {
+    size_t length;
+    bool last;
 };
 
-static void close_connection(struct worker *worker, struct connection *connection)
+static bool watch(const struct worker *worker, struct connection *connection, int operation,
+                  uint32_t events)
 {
-    if (connection->fd >= 0)
-        close(connection->fd);
-    connection->fd = -1;
-    incoming_reset(&connection->incoming);
-    connection->next_free = worker->free;
-    worker->free = connection;
-    worker->open--;
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+    return epoll_ctl(worker->epoll, operation, connection->fd, &event) == 0;
 }
 
-static bool send_all(const struct connection *connection, const uint8_t *bytes, size_t size)
+static void set_deadline(struct worker *worker, struct connection *connection, int ms)
 {
-    return send(connection->fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size;
+    connection->deadline_ms = now_ms() + ms;
+    if (worker->deadline_ms == 0 || connection->deadline_ms < worker->deadline_ms)
+        worker->deadline_ms = connection->deadline_ms;
 }
 
-/* Answers the request that has arrived. false when the connection is of no use any more. */
-static bool answer_request(struct worker *worker, struct connection *connection)
+static void set_idle(struct worker *worker, struct connection *connection, bool idle)
 {
-    struct incoming *incoming = &connection->incoming;
-    const bool draining = worker->stop != STOP_NO || atomic_load(&worker->shared->draining);
-    const size_t length = answer(&worker->answerer, incoming, draining);
-    const bool useful = incoming_keeps(incoming) && incoming->body_length <= BODY_MAX;
-    connection->answered = true;
-    connection->stall_ms = 0;
-    incoming_reset(incoming);
-    return send_all(connection, worker->answerer.records, length) && useful;
+    if (connection->idle_since > 0)
+        worker->idle--;
+    connection->idle_since = idle ? ++worker->turns : 0;
+    if (idle)
+        worker->idle++;
 }
 
-static bool answer_management(struct worker *worker, struct connection *connection)
+static void set_open(struct worker *worker, unsigned open)
 {
-    uint8_t reply[MANAGEMENT_SIZE];
-    const size_t size = management_answer(
-        connection->incoming.kept, (unsigned)worker->settings->workers * CONNECTIONS_MAX, reply);
-    incoming_reset(&connection->incoming);
-    connection->stall_ms = 0;
-    return send_all(connection, reply, size);
+    worker->open = open;
+    atomic_store_explicit(&worker->slot->traffic.connections, open, memory_order_relaxed);
 }
 
-static bool refuse_multiplexed(const struct connection *connection)
+bool open_connection(struct worker *worker, int fd)
 {
-    uint8_t reply[REFUSAL_SIZE];
-    multiplexed_answer(&connection->incoming, reply);
-    return send_all(connection, reply, sizeof(reply));
-}
-
-static void expect_rest(struct worker *worker, struct connection *connection)
-{
-    connection->stall_ms = now_ms() + STALL_MS;
-    if (worker->stall_ms == 0)
-        worker->stall_ms = connection->stall_ms;
-}
-
-/* Serves what has been read from a connection. false when it is of no use any more, as it is
- * behind a request that the web server did not wait to be answered before it sent another. */
-static bool serve(struct worker *worker, struct connection *connection, size_t length)
-{
-    size_t used;
-    connection->answered = false;
-    for (size_t at = 0; at < length; at += used) {
-        struct incoming *incoming = &connection->incoming;
-        switch (incoming_take(incoming, worker->read + at, length - at, &used)) {
-        case ARRIVAL_REQUEST:
-            return incoming_has_pairs(incoming) && answer_request(worker, connection) &&
-                   at + used == length;
-        case ARRIVAL_MANAGEMENT:
-            if (!answer_management(worker, connection))
-                return false;
-            break;
-        case ARRIVAL_MULTIPLEXED:
-            if (!refuse_multiplexed(connection))
-                return false;
-            break;
-        case ARRIVAL_PARTIAL:
-            expect_rest(worker, connection);
-            break;
-        default:
-            return false;
-        }
+    struct connection *connection = worker->free;
+    connection->fd = fd;
+    if (!watch(worker, connection, EPOLL_CTL_ADD, EPOLLIN)) {
+        connection->fd = -1;
+        close(fd);
+        return false;
     }
+    worker->free = connection->next_free;
+    connection->last = false;
+    set_deadline(worker, connection, STALL_MS);
+    set_open(worker, worker->open + 1);
     return true;
 }
 
-void read_connection(struct worker *worker, struct connection *connection)
+static void close_connection(struct worker *worker, struct connection *connection)
 {
-    const ssize_t length = recv(connection->fd, worker->read, sizeof(worker->read), 0);
-    if (length < 0 && errno == EAGAIN)
-        return;
-    if (length <= 0 || !serve(worker, connection, (size_t)length))
-        close_connection(worker, connection);
+    close(connection->fd);
+    connection->fd = -1;
+    set_idle(worker, connection, false);
+    incoming_reset(&connection->incoming);
+    free(connection->backlog);
+    connection->backlog = NULL;
+    connection->next_free = worker->free;
+    worker->free = connection;
+    set_open(worker, worker->open - 1);
 }
 
-void close_stalled(struct worker *worker)
+/* --- What is answered ----------------------------------------------------------------------- */
+
+static struct reply reply_to_request(struct worker *worker, struct connection *connection)
 {
-    const int64_t now = now_ms();
-    worker->stall_ms = 0;
-    for (int i = 0; i < CONNECTIONS_MAX; i++) {
-        struct connection *connection = &worker->connections[i];
-        if (connection->fd < 0 || connection->stall_ms == 0)
-            continue;
-        if (connection->stall_ms <= now)
-            close_connection(worker, connection);
-        else if (worker->stall_ms == 0 || connection->stall_ms < worker->stall_ms)
-            worker->stall_ms = connection->stall_ms;
+    struct incoming *incoming = &connection->incoming;
+    if (!incoming_has_pairs(incoming))
+        return (struct reply){.last = true};
+    const bool stopping = worker->stop != STOP_NO;
+    const bool draining = stopping || atomic_load(&worker->shared->draining);
+    const bool last = stopping || !incoming_keeps(incoming) || incoming->body_length > BODY_MAX;
+    const size_t length = answer(&worker->answerer, incoming, draining);
+    incoming_reset(incoming);
+    return (struct reply){length, last};
+}
+
+static struct reply reply_to_management(struct worker *worker, const struct incoming *incoming)
+{
+    const unsigned connections = (unsigned)worker->settings->workers * worker->places;
+    return (struct reply){.length =
+                              management_answer(incoming, connections, worker->answerer.records)};
+}
+
+static struct reply reply_to(struct worker *worker, struct connection *connection,
+                             enum arrival arrival)
+{
+    struct incoming *incoming = &connection->incoming;
+    switch (arrival) {
+    case ARRIVAL_PARTIAL:
+        return (struct reply){.length = 0};
+    case ARRIVAL_REQUEST:
+        return reply_to_request(worker, connection);
+    case ARRIVAL_MANAGEMENT:
+        return reply_to_management(worker, incoming);
+    case ARRIVAL_ENDED:
+        return (struct reply){ended_answer(incoming, worker->answerer.records),
+                              !incoming->ended.keeps};
+    default:
+        return (struct reply){.last = true};
     }
 }
 
-void close_connections(struct worker *worker, bool idle_only)
+/* --- What is sent, and what has to wait ----------------------------------------------------- */
+
+static bool keep_waiting(struct worker *worker, struct connection *connection,
+                         const struct backlog *lengths, const uint8_t *output, const uint8_t *input)
+{
+    struct backlog *backlog = malloc(sizeof(*backlog) + lengths->output + lengths->input);
+    if (!backlog)
+        return false;
+    *backlog = *lengths;
+    memcpy(backlog->bytes, output, lengths->output);
+    memcpy(backlog->bytes + lengths->output, input, lengths->input);
+    connection->backlog = backlog;
+    set_deadline(worker, connection, SEND_MS);
+    return watch(worker, connection, EPOLL_CTL_MOD, EPOLLOUT);
+}
+
+/* Sends a reply. What the socket has no room for waits for it, and so does the input, which may
+ * hold the next request. */
+static bool send_reply(struct worker *worker, struct connection *connection, struct reply reply,
+                       const uint8_t *input, size_t length)
+{
+    const uint8_t *records = worker->answerer.records;
+    if (reply.length == 0)
+        return true;
+    const ssize_t sent = send(connection->fd, records, reply.length, MSG_NOSIGNAL);
+    if (sent == (ssize_t)reply.length)
+        return true;
+    if (sent < 0 && errno != EAGAIN)
+        return false;
+    const size_t begun = sent > 0 ? (size_t)sent : 0;
+    const struct backlog lengths = {.output = reply.length - begun, .input = length};
+    return keep_waiting(worker, connection, &lengths, records + begun, input);
+}
+
+/* Behind what has been taken of a connection's input. */
+static void await_more(struct worker *worker, struct connection *connection)
+{
+    if (connection->backlog)
+        return;
+    if (!incoming_is_empty(&connection->incoming)) {
+        set_deadline(worker, connection, STALL_MS);
+        return;
+    }
+    connection->deadline_ms = 0;
+    incoming_reset(&connection->incoming);
+    set_idle(worker, connection, true);
+}
+
+static void serve(struct worker *worker, struct connection *connection, const uint8_t *bytes,
+                  size_t length)
+{
+    size_t used;
+    set_idle(worker, connection, false);
+    for (size_t at = 0; at < length && !connection->backlog; at += used) {
+        const enum arrival arrival =
+            incoming_take(&connection->incoming, bytes + at, length - at, &used);
+        const struct reply reply = reply_to(worker, connection, arrival);
+        connection->last = reply.last;
+        if (!send_reply(worker, connection, reply, bytes + at + used, length - at - used) ||
+            (reply.last && !connection->backlog)) {
+            close_connection(worker, connection);
+            return;
+        }
+    }
+    await_more(worker, connection);
+}
+
+static void send_backlog(struct worker *worker, struct connection *connection)
+{
+    struct backlog *backlog = connection->backlog;
+    const ssize_t sent = send(connection->fd, backlog->bytes + backlog->sent,
+                              backlog->output - backlog->sent, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EAGAIN)
+        return;
+    backlog->sent += sent > 0 ? (size_t)sent : 0;
+    if (sent > 0 && backlog->sent < backlog->output)
+        return;
+    if (sent <= 0 || connection->last || !watch(worker, connection, EPOLL_CTL_MOD, EPOLLIN)) {
+        close_connection(worker, connection);
+        return;
+    }
+    connection->backlog = NULL;
+    serve(worker, connection, backlog->bytes + backlog->output, backlog->input);
+    free(backlog);
+}
+
+void serve_connection(struct worker *worker, struct connection *connection)
+{
+    if (connection->fd < 0)
+        return; /* closed behind an event that was fetched before */
+    if (connection->backlog) {
+        send_backlog(worker, connection);
+        return;
+    }
+    const ssize_t length = recv(connection->fd, worker->read, sizeof(worker->read), 0);
+    if (length > 0)
+        serve(worker, connection, worker->read, (size_t)length);
+    else if (length == 0 || errno != EAGAIN)
+        close_connection(worker, connection);
+}
+
+/* --- What is closed ------------------------------------------------------------------------- */
+
+void close_overdue(struct worker *worker)
+{
+    const int64_t now = now_ms();
+    worker->deadline_ms = 0;
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        struct connection *connection = &worker->connections[i];
+        if (connection->fd < 0 || connection->deadline_ms == 0)
+            continue;
+        if (connection->deadline_ms <= now)
+            close_connection(worker, connection);
+        else if (worker->deadline_ms == 0 || connection->deadline_ms < worker->deadline_ms)
+            worker->deadline_ms = connection->deadline_ms;
+    }
+}
+
+static bool is_idle(const struct connection *connection)
+{
+    char byte;
+    return connection->idle_since > 0 && recv(connection->fd, &byte, 1, MSG_PEEK) <= 0;
+}
+
+bool close_oldest_idle(struct worker *worker)
+{
+    struct connection *oldest = NULL;
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        struct connection *connection = &worker->connections[i];
+        if (connection->idle_since > 0 && (!oldest || connection->idle_since < oldest->idle_since))
+            oldest = connection;
+    }
+    if (!oldest || !is_idle(oldest))
+        return false;
+    close_connection(worker, oldest);
+    return true;
+}
+
+void close_idle(struct worker *worker)
 {
     for (int i = 0; i < CONNECTIONS_MAX; i++)
-        if (worker->connections[i].fd >= 0 && (worker->connections[i].answered || !idle_only))
+        if (is_idle(&worker->connections[i]))
+            close_connection(worker, &worker->connections[i]);
+}
+
+void close_all(struct worker *worker)
+{
+    for (int i = 0; i < CONNECTIONS_MAX; i++)
+        if (worker->connections[i].fd >= 0)
             close_connection(worker, &worker->connections[i]);
 }

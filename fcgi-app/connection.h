@@ -10,15 +10,25 @@
 enum {
     CONNECTIONS_MAX = 1024, /* of one worker; Cloud Run sends an instance at most 1000 requests */
     READ_SIZE = 64 * 1024,  /* read from a connection at once; nginx sends less */
+    STALL_MS = 5000,        /* without a byte of the rest of a request, which nginx sends at once */
+    SEND_MS = 5000,         /* for all of an answer; nginx takes it at once */
 };
 
 enum stop { STOP_NO, STOP_DRAIN, STOP_NOW };
 
+/* What waits until the peer has taken its answers: those, and the bytes that came meanwhile. */
+struct backlog {
+    size_t sent, output, input;
+    uint8_t bytes[]; /* the answers, then the input */
+};
+
 struct connection {
     int fd; /* -1: none */
     struct connection *next_free;
-    bool answered;    /* the last thing that happened was an answer: idle, nothing has arrived */
-    int64_t stall_ms; /* when the rest of a request is too late, 0: nothing is to come */
+    uint64_t idle_since; /* in the order of worker->turns; 0: not idle, a request is under way */
+    int64_t deadline_ms; /* closed then, 0: never */
+    bool last;           /* closed behind its backlog */
+    struct backlog *backlog; /* NULL: nothing waits */
     struct incoming incoming;
 };
 
@@ -27,26 +37,42 @@ struct worker {
     struct shared *shared;
     struct slot *slot;
     int epoll, signals;
-    bool accepting;    /* the listening socket is in the epoll set */
-    int64_t accept_ms; /* when to try again, if it is not */
-    int64_t stall_ms;  /* the first of the connections', or before it; 0: none */
     enum stop stop;
-    unsigned open;
+    bool accepting;      /* the listening socket is in the epoll set */
+    bool refused;        /* the system has, and it was logged */
+    bool full;           /* the same for places */
+    int64_t accept_ms;   /* when to accept again, if not before */
+    int64_t deadline_ms; /* the first of the connections', or before it; 0: none */
+    uint64_t turns;      /* counts what makes connections idle */
+    unsigned places;     /* connections that it may have, at most CONNECTIONS_MAX */
+    unsigned open, idle; /* connections that it has; and of these */
     struct connection *free;
     struct connection connections[CONNECTIONS_MAX];
     struct answerer answerer;
     uint8_t read[READ_SIZE];
 };
 
-/* Reads what has arrived on a connection, answers what is whole, and closes it where it is of no
- * use any more. */
-__attribute__((nonnull)) void read_connection(struct worker *worker, struct connection *connection);
+/*
+ * Begins to serve a connection that was accepted, and does not block. There has to be a place
+ * (worker->free). false, and errno, when the system refuses to wait for it: then fd is closed.
+ */
+__attribute__((nonnull, warn_unused_result)) bool open_connection(struct worker *worker, int fd);
 
-/* Closes connections whose peers have left a request unfinished. */
-__attribute__((nonnull)) void close_stalled(struct worker *worker);
+/* Goes on with a connection on which something has happened: reads, answers what is whole, sends,
+ * and closes it where it is of no use any more. */
+__attribute__((nonnull)) void serve_connection(struct worker *worker,
+                                               struct connection *connection);
 
-/* All, or those that are idle. A connection that has sent nothing yet, or only a part of a request,
- * is not idle: its request is under way. */
-__attribute__((nonnull)) void close_connections(struct worker *worker, bool idle_only);
+/* Closes connections whose peers have left a request or an answer unfinished for too long. */
+__attribute__((nonnull)) void close_overdue(struct worker *worker);
+
+/* Closes the connection that has been idle for the longest time. false when there is none. */
+__attribute__((nonnull, warn_unused_result)) bool close_oldest_idle(struct worker *worker);
+
+/* Closes all that are idle, but for those on which a request has just arrived. A connection that
+ * has sent nothing yet, or only a part of a request, is not idle: its request is under way. */
+__attribute__((nonnull)) void close_idle(struct worker *worker);
+
+__attribute__((nonnull)) void close_all(struct worker *worker);
 
 #endif

@@ -47,24 +47,31 @@ static size_t write_header(uint8_t *record, uint8_t type, uint16_t id, size_t co
 
 /* --- What arrives --------------------------------------------------------------------------- */
 
-/* Whether a web server sends such a record next. Other requests on the connection may come in
- * between (section 3.3); they are refused (FCGI_CANT_MPX_CONN) and their records skipped. */
+/* Whether a web server sends such a record next. Records of other requests than the one that has
+ * begun may come at any time (section 3.3): they are skipped. */
 static bool is_expected(const struct incoming *incoming, const struct header *header)
 {
     if (header->version != FCGI_VERSION_1)
         return false;
-    if (incoming->stage == 0 && header->id == FCGI_NULL_REQUEST_ID)
+    if (header->id == FCGI_NULL_REQUEST_ID)
         return header->content <= MANAGEMENT_CONTENT_MAX;
-    if (incoming->stage == 0)
-        return header->type == FCGI_BEGIN_REQUEST &&
-               header->content == sizeof(FCGI_BeginRequestBody);
-    return header->id != FCGI_NULL_REQUEST_ID &&
-           (header->id != incoming->id || header->type == incoming->stage);
+    if (header->id == incoming->id)
+        return header->type == incoming->stage || header->type == FCGI_ABORT_REQUEST;
+    return incoming->stage != 0 || header->type != FCGI_BEGIN_REQUEST ||
+           header->content == sizeof(FCGI_BeginRequestBody);
+}
+
+/* A record of which the header is kept, too. */
+static bool is_kept_whole(const struct incoming *incoming, const struct header *header)
+{
+    return header->id == FCGI_NULL_REQUEST_ID ||
+           (incoming->stage == 0 && header->type == FCGI_BEGIN_REQUEST);
 }
 
 static bool is_kept(const struct incoming *incoming, const struct header *header)
 {
-    return incoming->stage == 0 || (header->id == incoming->id && header->type == FCGI_PARAMS);
+    return (header->id == incoming->id && header->type == FCGI_PARAMS) ||
+           is_kept_whole(incoming, header);
 }
 
 /* Makes room for so many bytes more. */
@@ -102,32 +109,69 @@ static bool begin_record(struct incoming *incoming)
         return true;
     if (!reserve(incoming, RECORD_HEADER_SIZE + header.content))
         return false;
-    if (incoming->stage == 0)
+    if (is_kept_whole(incoming, &header))
         keep(incoming, incoming->header, RECORD_HEADER_SIZE);
     return true;
+}
+
+bool incoming_keeps(const struct incoming *incoming)
+{
+    return incoming->kept[RECORD_HEADER_SIZE + offsetof(FCGI_BeginRequestBody, flags)] &
+           FCGI_KEEP_CONN;
+}
+
+static enum arrival end(struct incoming *incoming, uint16_t id, uint8_t status, bool keeps)
+{
+    incoming->ended.id = id;
+    incoming->ended.status = status;
+    incoming->ended.keeps = keeps;
+    return ARRIVAL_ENDED;
+}
+
+/* The request that has begun is over. What comes of it from now on is skipped. */
+static enum arrival end_request(struct incoming *incoming, uint16_t id, uint8_t status)
+{
+    const bool keeps = incoming_keeps(incoming);
+    incoming->stage = 0;
+    incoming->id = FCGI_NULL_REQUEST_ID;
+    incoming->body_length = 0;
+    incoming->kept_length = 0;
+    return end(incoming, id, status, keeps);
 }
 
 static enum arrival begin_request(struct incoming *incoming, uint16_t id)
 {
     const uint8_t *role = incoming->kept + RECORD_HEADER_SIZE;
     if (role[0] != 0 || role[1] != FCGI_RESPONDER)
-        return ARRIVAL_INVALID;
+        return end_request(incoming, id, FCGI_UNKNOWN_ROLE);
     incoming->id = id;
     incoming->stage = FCGI_PARAMS;
     return ARRIVAL_PARTIAL;
 }
 
-/* All of a record is there. An empty one ends its stream. */
+/* A record of another request than the one that has begun. */
+static enum arrival end_foreign(struct incoming *incoming, const struct header *header)
+{
+    if (header->type != FCGI_BEGIN_REQUEST)
+        return ARRIVAL_PARTIAL;
+    return incoming->stage == 0 ? begin_request(incoming, header->id)
+                                : end(incoming, header->id, FCGI_CANT_MPX_CONN, true);
+}
+
+/* All of a record is there. An empty one ends its stream. A management record stays where it is,
+ * until more is kept. */
 static enum arrival end_record(struct incoming *incoming)
 {
     const struct header header = read_header(incoming->header);
     incoming->header_length = 0;
-    if (header.id == FCGI_NULL_REQUEST_ID)
+    if (header.id == FCGI_NULL_REQUEST_ID) {
+        incoming->kept_length -= RECORD_HEADER_SIZE + header.content;
         return ARRIVAL_MANAGEMENT;
-    if (incoming->stage == 0)
-        return begin_request(incoming, header.id);
+    }
     if (header.id != incoming->id)
-        return header.type == FCGI_BEGIN_REQUEST ? ARRIVAL_MULTIPLEXED : ARRIVAL_PARTIAL;
+        return end_foreign(incoming, &header);
+    if (header.type == FCGI_ABORT_REQUEST)
+        return end_request(incoming, header.id, FCGI_REQUEST_COMPLETE);
     if (header.content > 0)
         return ARRIVAL_PARTIAL;
     if (incoming->stage == FCGI_STDIN)
@@ -159,7 +203,7 @@ static size_t take_content(struct incoming *incoming, const uint8_t *bytes, size
     const size_t count = consume(&incoming->content, length);
     if (is_kept(incoming, &header))
         keep(incoming, bytes, count);
-    else if (header.id == incoming->id)
+    else if (header.id == incoming->id && header.type == FCGI_STDIN)
         incoming->body_length += count;
     return count + consume(&incoming->padding, length - count);
 }
@@ -186,16 +230,15 @@ enum arrival incoming_take(struct incoming *incoming, const uint8_t *bytes, size
     return arrival;
 }
 
+bool incoming_is_empty(const struct incoming *incoming)
+{
+    return incoming->stage == 0 && incoming->header_length == 0;
+}
+
 void incoming_reset(struct incoming *incoming)
 {
     free(incoming->kept);
     *incoming = (struct incoming){.stage = 0};
-}
-
-bool incoming_keeps(const struct incoming *incoming)
-{
-    return incoming->kept[RECORD_HEADER_SIZE + offsetof(FCGI_BeginRequestBody, flags)] &
-           FCGI_KEEP_CONN;
 }
 
 /* --- What libfcgi gets ---------------------------------------------------------------------- */
@@ -259,9 +302,9 @@ static size_t write_end(uint8_t *record, uint16_t id, uint8_t status)
     return write_header(record, FCGI_END_REQUEST, id, sizeof(body));
 }
 
-void multiplexed_answer(const struct incoming *incoming, uint8_t answer[REFUSAL_SIZE])
+size_t ended_answer(const struct incoming *incoming, uint8_t answer[END_SIZE])
 {
-    (void)write_end(answer, read_header(incoming->header).id, FCGI_CANT_MPX_CONN);
+    return write_end(answer, incoming->ended.id, incoming->ended.status);
 }
 
 /* Whether a FCGI_GET_VALUES record asks for name. Its content is a list of name-value pairs with
@@ -303,9 +346,10 @@ static size_t answer_values(const uint8_t *record, unsigned connections, uint8_t
     return write_header(answer, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID, content);
 }
 
-size_t management_answer(const uint8_t *record, unsigned connections,
+size_t management_answer(const struct incoming *incoming, unsigned connections,
                          uint8_t answer[MANAGEMENT_SIZE])
 {
+    const uint8_t *record = incoming->kept + incoming->kept_length;
     const uint8_t type = read_header(record).type;
     if (type == FCGI_GET_VALUES)
         return answer_values(record, connections, answer);

@@ -16,38 +16,48 @@ enum {
     OUTPUT_CONTENT_MAX = 65528,   /* of a record of FCGI_STDOUT, which holds at most 65535 */
     MANAGEMENT_CONTENT_MAX = 128, /* of a record to be answered */
     MANAGEMENT_SIZE = RECORD_HEADER_SIZE + MANAGEMENT_CONTENT_MAX, /* of the answer */
-    REFUSAL_SIZE = 2 * RECORD_HEADER_SIZE,
+    END_SIZE = 2 * RECORD_HEADER_SIZE,                             /* of FCGI_END_REQUEST */
     PARAMS_MAX = 512 * 1024,                   /* of a request; nginx sends less than 64 KiB */
     REQUEST_SIZE_MAX = PARAMS_MAX + 16 * 1024, /* as libfcgi gets it, records' headers included */
 };
 
 enum arrival {
-    ARRIVAL_PARTIAL,     /* more has to come */
-    ARRIVAL_REQUEST,     /* a whole request in the responder role, or one with too long a body */
-    ARRIVAL_MANAGEMENT,  /* a whole management record */
-    ARRIVAL_INVALID,     /* nothing that a web server sends; the connection is of no use */
-    ARRIVAL_MULTIPLEXED, /* the beginning of another request within this one */
+    ARRIVAL_PARTIAL,    /* more has to come */
+    ARRIVAL_REQUEST,    /* a whole request in the responder role, or one with too long a body */
+    ARRIVAL_MANAGEMENT, /* a whole management record */
+    ARRIVAL_ENDED,      /* a request that gets no answer is over: see ended */
+    ARRIVAL_INVALID,    /* nothing that a web server sends; the connection is of no use */
 };
 
 /* What has arrived of a request or a management record. All zero: nothing. */
 struct incoming {
     uint8_t header[RECORD_HEADER_SIZE]; /* of the record that is under way */
     uint8_t header_length;              /* bytes of it that are there */
-    uint8_t stage;                      /* the type of the records to come, 0: at the beginning */
-    uint16_t id;                        /* of the request, from its first record on */
-    unsigned content, padding;          /* bytes of the record under way that have not come yet */
-    size_t body_length;                 /* counted, not kept, since no route reads it */
-    uint8_t *kept;                      /* the first record, and the content of FCGI_PARAMS */
+    uint8_t stage;             /* the type of the request's records to come, 0: no request */
+    uint16_t id;               /* of the request, 0: none */
+    unsigned content, padding; /* bytes of the record under way that have not come yet */
+    size_t body_length;        /* counted, not kept, since no route reads it */
+    uint8_t *kept;             /* the first record, and the content of FCGI_PARAMS */
     size_t kept_length, kept_size;
+    struct {
+        uint16_t id;
+        uint8_t status; /* protocolStatus: aborted, another within the first, in another role */
+        bool keeps;     /* the connection stays open */
+    } ended;
 };
 
 /*
  * Takes bytes that have arrived, up to the end of a request or record, or all of them; used is set
- * to how many that were. Behind any other arrival than ARRIVAL_PARTIAL and ARRIVAL_MULTIPLEXED
- * incoming has to be reset before more can be taken.
+ * to how many that were. Records of requests that have not begun, or are over, are skipped
+ * (section 3.3). Behind ARRIVAL_REQUEST incoming has to be reset before more can be taken, and
+ * behind ARRIVAL_INVALID there is no more.
  */
 __attribute__((nonnull, warn_unused_result)) enum arrival
 incoming_take(struct incoming *incoming, const uint8_t *bytes, size_t length, size_t *used);
+
+/* Whether nothing has arrived: no request has begun, and no record. */
+__attribute__((nonnull, warn_unused_result)) bool
+incoming_is_empty(const struct incoming *incoming);
 
 /* Makes incoming empty again and frees what it kept. */
 __attribute__((nonnull)) void incoming_reset(struct incoming *incoming);
@@ -68,15 +78,20 @@ __attribute__((nonnull, warn_unused_result)) size_t incoming_print(const struct 
                                                                    uint8_t *end);
 
 /*
- * Writes the answer to a whole management record: FCGI_GET_VALUES_RESULT, where connections is
- * what FCGI_MAX_CONNS and FCGI_MAX_REQS get, or FCGI_UNKNOWN_TYPE. Returns its length.
+ * Writes the answer to ARRIVAL_MANAGEMENT: FCGI_GET_VALUES_RESULT, where connections is what
+ * FCGI_MAX_CONNS and FCGI_MAX_REQS get, or FCGI_UNKNOWN_TYPE. Returns its length.
  */
 __attribute__((nonnull, warn_unused_result)) size_t
-management_answer(const uint8_t *record, unsigned connections, uint8_t answer[MANAGEMENT_SIZE]);
+management_answer(const struct incoming *incoming, unsigned connections,
+                  uint8_t answer[MANAGEMENT_SIZE]);
+
+/* Writes the answer to ARRIVAL_ENDED: FCGI_END_REQUEST. Returns its length. */
+__attribute__((nonnull, warn_unused_result)) size_t ended_answer(const struct incoming *incoming,
+                                                                 uint8_t answer[END_SIZE]);
 
 /* Room for the records around so many bytes of FCGI_STDOUT, and for these bytes. */
 #define ANSWER_SIZE_MAX(output)                                                                    \
-    ((output) + ((output) / OUTPUT_CONTENT_MAX + 2) * RECORD_HEADER_SIZE + REFUSAL_SIZE)
+    ((output) + ((output) / OUTPUT_CONTENT_MAX + 2) * RECORD_HEADER_SIZE + END_SIZE)
 
 /*
  * Makes the records of a whole answer out of length bytes of FCGI_STDOUT that lie at
@@ -85,9 +100,5 @@ management_answer(const uint8_t *record, unsigned connections, uint8_t answer[MA
  */
 __attribute__((nonnull, warn_unused_result)) size_t answer_wrap(uint8_t *records, size_t length,
                                                                 uint16_t id);
-
-/* Writes the answer to ARRIVAL_MULTIPLEXED: FCGI_END_REQUEST with FCGI_CANT_MPX_CONN. */
-__attribute__((nonnull)) void multiplexed_answer(const struct incoming *incoming,
-                                                 uint8_t answer[REFUSAL_SIZE]);
 
 #endif

@@ -1,69 +1,24 @@
 #include "worker.h"
 
+#include "accept.h"
 #include "connection.h"
 #include "log.h"
 #include "sandbox.h"
 #include "watchdog.h"
 
 #include <errno.h>
-#include <fastcgi.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 enum {
-    EVENTS_MAX = 64,       /* taken from the kernel at once */
-    ACCEPT_PAUSE_MS = 100, /* when descriptors or memory ran out */
-    DRAIN_MS = 1000,       /* for requests that have arrived in part when the service stops */
+    EVENTS_MAX = 64, /* taken from the kernel at once */
+    DRAIN_MS = 1000, /* for requests that have arrived in part when the service stops */
 };
-
-static bool watch(const struct worker *worker, int fd, uint32_t events, void *data)
-{
-    struct epoll_event event = {.events = events, .data.ptr = data};
-    return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-/* EPOLLEXCLUSIVE: a connection wakes one of the workers that wait, not all of them. */
-static void start_accepting(struct worker *worker)
-{
-    worker->accepting = watch(worker, FCGI_LISTENSOCK_FILENO, EPOLLIN | EPOLLEXCLUSIVE, NULL);
-}
-
-/* New connections then wait in the listening socket's backlog, or go to another worker. */
-static void stop_accepting(struct worker *worker)
-{
-    epoll_ctl(worker->epoll, EPOLL_CTL_DEL, FCGI_LISTENSOCK_FILENO, NULL);
-    worker->accepting = false;
-}
-
-/* Does not block, and neither do its connections: a peer that takes no more of its answers, or
- * sends only half a request, is none of the others' business. */
-static void accept_connection(struct worker *worker)
-{
-    const int fd = accept4(FCGI_LISTENSOCK_FILENO, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            stop_accepting(worker);
-        worker->accept_ms = now_ms() + ACCEPT_PAUSE_MS;
-        return;
-    }
-    struct connection *connection = worker->free;
-    if (!watch(worker, fd, EPOLLIN, connection)) {
-        close(fd);
-        return;
-    }
-    worker->free = connection->next_free;
-    connection->fd = fd;
-    connection->answered = false;
-    connection->stall_ms = 0;
-    if (++worker->open == CONNECTIONS_MAX)
-        stop_accepting(worker);
-}
 
 static void take_signal(struct worker *worker)
 {
@@ -72,18 +27,21 @@ static void take_signal(struct worker *worker)
         worker->stop = info.ssi_signo == SIGQUIT ? STOP_NOW : STOP_DRAIN;
 }
 
-/* How long a worker may wait for events. */
+/* How long a worker may wait for events, -1: for ever. */
 static int patience_ms(const struct worker *worker)
 {
-    if (!worker->accepting && worker->open < CONNECTIONS_MAX)
-        return ACCEPT_PAUSE_MS;
-    if (worker->stall_ms == 0)
-        return -1;
-    const int64_t left = worker->stall_ms - now_ms();
-    return left > 0 ? (int)left : 0;
+    const int patience = accept_patience_ms(worker);
+    if (worker->deadline_ms == 0)
+        return patience;
+    const int64_t left = worker->deadline_ms - now_ms();
+    if (left <= 0)
+        return 0;
+    return patience >= 0 && patience < left ? patience : (int)left;
 }
 
-/* Waits for events and handles them. Returns how many there were. */
+/* Waits for events and handles them. Returns how many there were. What is overdue is looked for
+ * when all that had arrived has been read: a process that did not run for a while has much to
+ * read that was sent in time. */
 static int turn(struct worker *worker, int timeout_ms)
 {
     struct epoll_event events[EVENTS_MAX];
@@ -97,17 +55,20 @@ static int turn(struct worker *worker, int timeout_ms)
         else if (!data)
             accept_connection(worker);
         else
-            read_connection(worker, data);
+            serve_connection(worker, data);
     }
-    if (worker->stall_ms > 0 && worker->stall_ms <= now_ms())
-        close_stalled(worker);
-    if (!worker->accepting && worker->open < CONNECTIONS_MAX && worker->accept_ms <= now_ms())
-        start_accepting(worker);
+    if (worker->deadline_ms > 0 && count < EVENTS_MAX && worker->deadline_ms <= now_ms())
+        close_overdue(worker);
+    if (!worker->accepting)
+        accept_again(worker);
     return count;
 }
 
-/* Answers what has arrived and what waits in the backlog; then leaves, once nothing is under way
- * or the time is up. */
+/*
+ * Answers what has arrived and what waits in the backlog; then leaves, once nothing is under way
+ * or the time is up. Where it is only this worker that stops, the web server goes on using its
+ * connections. Each is closed behind an answer, and those that get no request when the time is up.
+ */
 static void drain(struct worker *worker)
 {
     const int64_t deadline = now_ms() + DRAIN_MS;
@@ -116,11 +77,14 @@ static void drain(struct worker *worker)
         if (turn(worker, 0) > 0)
             continue;
         const bool nothing_waits = worker->accepting;
-        close_connections(worker, true);
+        if (atomic_load(&worker->shared->draining))
+            close_idle(worker);
         if (worker->open == 0 && nothing_waits)
             return;
         turn(worker, nothing_waits ? (int)left : 1);
     }
+    close_idle(worker);
+    turn(worker, 0);
 }
 
 static bool await_signals(struct worker *worker)
@@ -131,7 +95,9 @@ static bool await_signals(struct worker *worker)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGQUIT);
     worker->signals = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-    return worker->signals >= 0 && watch(worker, worker->signals, EPOLLIN, worker);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = worker};
+    return worker->signals >= 0 &&
+           epoll_ctl(worker->epoll, EPOLL_CTL_ADD, worker->signals, &event) == 0;
 }
 
 static bool worker_init(struct worker *worker)
@@ -145,8 +111,7 @@ static bool worker_init(struct worker *worker)
     if (worker->epoll < 0 || !await_signals(worker) ||
         !answerer_init(&worker->answerer, worker->settings, worker->shared, worker->slot))
         return false;
-    start_accepting(worker);
-    return worker->accepting;
+    return accept_init(worker);
 }
 
 int worker_run(const struct settings *settings, struct shared *shared, struct slot *slot)
@@ -168,7 +133,7 @@ int worker_run(const struct settings *settings, struct shared *shared, struct sl
     while (worker->stop == STOP_NO)
         turn(worker, patience_ms(worker));
     drain(worker);
-    close_connections(worker, false);
+    close_all(worker);
     free(worker);
     return EX_OK;
 }

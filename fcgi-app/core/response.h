@@ -9,10 +9,8 @@
 #include <stddef.h>
 
 enum {
-    RESPONSE_BODY_MAX = 6144, /* bytes; the largest is an HTML error that quotes the query */
-    /* A response of this size and the FastCGI records around it fit the 8192 bytes that libfcgi
-     * buffers, so that it leaves in one write(2). */
-    RESPONSE_MAX = 8144
+    RESPONSE_BODY_MAX = 64 * 1024,              /* bytes */
+    RESPONSE_MAX = RESPONSE_BODY_MAX + 2 * 1024 /* with the header fields */
 };
 
 /* Who may keep a response, and for how long: decided here, for all routes. */

@@ -98,7 +98,7 @@ static inline const char *walled_string(int line, const char *string)
 /* string count times over. Holds until the fourth call from here. */
 static inline const char *repeated(const char *string, size_t count)
 {
-    static char texts[4][16384];
+    static char texts[4][80 * 1024];
     static unsigned calls;
     char *text = texts[calls++ % LENGTH(texts)];
     const size_t length = strlen(string);

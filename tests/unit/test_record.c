@@ -26,8 +26,7 @@ struct scan {
 
 static const char *name_of(enum arrival arrival)
 {
-    static const char *const names[] = {"partial", "request", "management", "invalid",
-                                        "multiplexed"};
+    static const char *const names[] = {"partial", "request", "management", "ended", "invalid"};
     return names[arrival];
 }
 
@@ -91,6 +90,12 @@ static size_t encode(const char *records, struct stream *stream)
     return used ? used : stream->length;
 }
 
+/* Of another request than the one that has begun. */
+static bool is_refusal(const struct incoming *incoming, enum arrival arrival)
+{
+    return arrival == ARRIVAL_ENDED && incoming->ended.status == FCGI_CANT_MPX_CONN;
+}
+
 /* Takes so many bytes at a time, also behind beginnings of other requests. Sets used to their sum.
  */
 static enum arrival take(struct incoming *incoming, const uint8_t *bytes, size_t length,
@@ -98,7 +103,7 @@ static enum arrival take(struct incoming *incoming, const uint8_t *bytes, size_t
 {
     enum arrival arrival = ARRIVAL_PARTIAL;
     *used = 0;
-    while ((arrival == ARRIVAL_PARTIAL || arrival == ARRIVAL_MULTIPLEXED) && *used < length) {
+    while ((arrival == ARRIVAL_PARTIAL || is_refusal(incoming, arrival)) && *used < length) {
         const size_t left = length - *used;
         size_t count = SIZE_MAX;
         arrival = incoming_take(incoming, bytes + *used, left < step ? left : step, &count);
@@ -118,7 +123,7 @@ static void check(int line, const char *records, const struct stream *stream, si
     const enum arrival got = take(&incoming, bytes, length, SIZE_MAX, &used);
     incoming_reset(&incoming);
     same_string(line, sent, name_of(expected), name_of(got));
-    if (got == ARRIVAL_REQUEST || got == ARRIVAL_MANAGEMENT)
+    if (got == ARRIVAL_REQUEST || got == ARRIVAL_MANAGEMENT || got == ARRIVAL_ENDED)
         same_number(line, sent, expected_used, used);
 }
 
@@ -199,23 +204,49 @@ TEST(another_request_on_the_connection_does_not_end_this_one)
 TEST(what_no_web_server_sends_to_a_responder_is_invalid)
 {
     static const struct scan cases[] = {
-        {__LINE__, "P1", ARRIVAL_INVALID},
-        {__LINE__, "S1", ARRIVAL_INVALID},
-        {__LINE__, "A1", ARRIVAL_INVALID},
-        {__LINE__, "X1", ARRIVAL_INVALID},
-        {__LINE__, "V1.8", ARRIVAL_INVALID},
-        {__LINE__, "P1.8 B1", ARRIVAL_INVALID},
-        {__LINE__, "B1 A1", ARRIVAL_INVALID},
-        {__LINE__, "B1 P1.9 P1 A1", ARRIVAL_INVALID},
-        {__LINE__, "B1 P1 B1", ARRIVAL_INVALID},
-        {__LINE__, "B1 O1", ARRIVAL_INVALID},
-        {__LINE__, "B1 D1", ARRIVAL_INVALID},
-        {__LINE__, "B1 X1", ARRIVAL_INVALID},
-        {__LINE__, "B1 V0", ARRIVAL_INVALID},
-        {__LINE__, "B1 P1 S0", ARRIVAL_INVALID},
-        {__LINE__, "B1 P1 S1.9 B0", ARRIVAL_INVALID},
+        {__LINE__, "B1 P1 B1", ARRIVAL_INVALID}, {__LINE__, "B1 O1", ARRIVAL_INVALID},
+        {__LINE__, "B1 D1", ARRIVAL_INVALID},    {__LINE__, "B1 X1", ARRIVAL_INVALID},
+        {__LINE__, "B1 S1", ARRIVAL_INVALID},    {__LINE__, "B1 P1 P1", ARRIVAL_INVALID},
     };
     check_all(TABLE(cases));
+}
+
+/* Section 3.3: a request id is active from FCGI_BEGIN_REQUEST to FCGI_END_REQUEST. */
+TEST(records_of_requests_that_are_not_active_are_skipped)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "P1", ARRIVAL_PARTIAL},
+        {__LINE__, "S1.9+3", ARRIVAL_PARTIAL},
+        {__LINE__, "A1 A2.8 X1 D1.300 O3.9", ARRIVAL_PARTIAL},
+        {__LINE__, "V1.129", ARRIVAL_PARTIAL},
+        {__LINE__, "P1.8 S1 B1 P1 S1 | S1 A1", ARRIVAL_REQUEST},
+        {__LINE__, "S1.65535+255 B2 P2.9 P2 S2", ARRIVAL_REQUEST},
+        {__LINE__, "A1 V0", ARRIVAL_MANAGEMENT},
+    };
+    check_growing(TABLE(cases));
+}
+
+/* Section 5.4; whatever comes of it behind that is skipped. */
+TEST(a_request_that_is_aborted_is_over)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1 A1", ARRIVAL_ENDED},
+        {__LINE__, "B1 P1.9 A1+7 | P1 S1", ARRIVAL_ENDED},
+        {__LINE__, "B1 P1.9 P1 A1.8 | S1", ARRIVAL_ENDED},
+        {__LINE__, "B1 P1 S1.9 A1 | B1 P1 S1", ARRIVAL_ENDED},
+    };
+    check_growing(TABLE(cases));
+}
+
+TEST(management_records_may_come_within_a_request)
+{
+    static const struct scan cases[] = {
+        {__LINE__, "B1 V0", ARRIVAL_MANAGEMENT},
+        {__LINE__, "B1 P1.300 V0.128+9 | P1 S1", ARRIVAL_MANAGEMENT},
+        {__LINE__, "B1 P1 S1.3 S0 | S1", ARRIVAL_MANAGEMENT},
+        {__LINE__, "B1 P1 S1.9 B0", ARRIVAL_MANAGEMENT},
+    };
+    check_growing(TABLE(cases));
 }
 
 TEST(only_version_1_is_spoken)
@@ -231,10 +262,10 @@ TEST(only_version_1_is_spoken)
 TEST(only_the_responder_role_is_played)
 {
     static const struct scan cases[] = {
-        {__LINE__, "B1r0 P1 S1", ARRIVAL_INVALID},   {__LINE__, "B1r2 P1 S1", ARRIVAL_INVALID},
-        {__LINE__, "B1r3 P1 S1", ARRIVAL_INVALID},   {__LINE__, "B1r256 P1 S1", ARRIVAL_INVALID},
-        {__LINE__, "B1r257 P1 S1", ARRIVAL_INVALID}, {__LINE__, "B1r1 P1 S1", ARRIVAL_REQUEST},
-        {__LINE__, "B1r2", ARRIVAL_INVALID},         {__LINE__, "B1r1", ARRIVAL_PARTIAL},
+        {__LINE__, "B1r0 | P1 S1", ARRIVAL_ENDED},   {__LINE__, "B1r2 | P1 S1", ARRIVAL_ENDED},
+        {__LINE__, "B1r3 | P1 S1", ARRIVAL_ENDED},   {__LINE__, "B1r256 | P1 S1", ARRIVAL_ENDED},
+        {__LINE__, "B1r257 | P1 S1", ARRIVAL_ENDED}, {__LINE__, "B1r1 P1 S1", ARRIVAL_REQUEST},
+        {__LINE__, "B1r2", ARRIVAL_ENDED},           {__LINE__, "B1r1", ARRIVAL_PARTIAL},
     };
     check_all(TABLE(cases));
 }
@@ -252,7 +283,7 @@ TEST(the_content_of_a_begin_is_8_bytes)
 /* What is wrong already in the first header need not wait for the rest, which may never come. */
 TEST(a_wrong_header_is_invalid_before_its_content_arrives)
 {
-    static const char *const wrong[] = {"P1.100", "B1.9", "B1v2", "V0.129", "V0.65535", "V0.1v2"};
+    static const char *const wrong[] = {"B1.9", "B1v2", "V0.129", "V0.65535", "V0.1v2"};
     static struct stream stream;
     for (size_t i = 0; i < LENGTH(wrong); i++) {
         encode(wrong[i], &stream);
@@ -293,7 +324,10 @@ TEST(it_makes_no_difference_how_many_bytes_come_at_a_time)
         {__LINE__, "B1 P1.5 P1.300 P1 S1.1 S1.260 S1 | V0.16", ARRIVAL_REQUEST},
         {__LINE__, "B1 P1.3 B2 P2 S2 P1 S1", ARRIVAL_REQUEST},
         {__LINE__, "V0.128+255 | V0", ARRIVAL_MANAGEMENT},
-        {__LINE__, "B1 P1.20 P1 A1", ARRIVAL_INVALID},
+        {__LINE__, "B1 P1.20 P1 A1+3 | S1", ARRIVAL_ENDED},
+        {__LINE__, "B1 P1.20 V0.9+3 | P1 S1", ARRIVAL_MANAGEMENT},
+        {__LINE__, "A1.9 S1+3 B1r2 | P1", ARRIVAL_ENDED},
+        {__LINE__, "B1 P1.20 P1 D1", ARRIVAL_INVALID},
     };
     static struct stream stream;
     for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -481,15 +515,61 @@ TEST(parameters_are_printed_as_they_came)
     incoming_reset(&incoming);
 }
 
-TEST(the_beginning_of_another_request_is_refused_by_its_id)
+TEST(a_request_that_gets_no_answer_is_told_its_end)
 {
-    static const uint8_t expected[REFUSAL_SIZE] = {1, FCGI_END_REQUEST,  1, 2, 0, 8, 0, 0, 0, 0, 0,
-                                                   0, FCGI_CANT_MPX_CONN};
-    struct incoming incoming = incoming_from(__LINE__, "B1 P1.3 B258", ARRIVAL_MULTIPLEXED);
-    uint8_t answer[REFUSAL_SIZE];
-    multiplexed_answer(&incoming, answer);
-    assert_memory_equal(expected, answer, sizeof(answer));
-    incoming_reset(&incoming);
+    static const struct {
+        int line;
+        const char *records;
+        uint8_t id[2], status;
+    } cases[] = {
+        {__LINE__, "B1 P1.3 B258", {1, 2}, FCGI_CANT_MPX_CONN},
+        {__LINE__, "B258 P258.3 A258", {1, 2}, FCGI_REQUEST_COMPLETE},
+        {__LINE__, "B258r3", {1, 2}, FCGI_UNKNOWN_ROLE},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const uint8_t expected[END_SIZE] = {
+            1, FCGI_END_REQUEST, cases[i].id[0], cases[i].id[1], 0, 8, 0, 0, 0, 0, 0,
+            0, cases[i].status};
+        struct incoming incoming = incoming_from(cases[i].line, cases[i].records, ARRIVAL_ENDED);
+        uint8_t answer[END_SIZE];
+        same_number(cases[i].line, cases[i].records, END_SIZE, ended_answer(&incoming, answer));
+        holds(cases[i].line, cases[i].records, "FCGI_END_REQUEST",
+              memcmp(expected, answer, sizeof(answer)) == 0);
+        incoming_reset(&incoming);
+    }
+}
+
+/* What a whole answer of so many bytes is printed as: "O.65528 O.2 O.0 E.8", and that its bytes
+ * are the same. */
+static const char *wrapped(size_t length)
+{
+    static uint8_t records[ANSWER_SIZE_MAX(3 * OUTPUT_CONTENT_MAX)];
+    static char text[64];
+    size_t size, seen = 0;
+    int written = 0;
+    for (size_t i = 0; i < length; i++)
+        records[RECORD_HEADER_SIZE + i] = (uint8_t)(i % 251);
+    const size_t all = answer_wrap(records, length, 258);
+    assert_true(all <= ANSWER_SIZE_MAX(length));
+    for (const uint8_t *at = records; at < records + all; at += RECORD_HEADER_SIZE + size) {
+        size = (size_t)at[4] << 8 | at[5];
+        assert_true(at[0] == 1 && at[2] == 1 && at[3] == 2 && at[6] == 0);
+        written += snprintf(text + written, sizeof(text) - (size_t)written, "%s%c.%zu",
+                            written ? " " : "", "???E??O"[at[1]], size);
+        for (size_t i = 0; at[1] == FCGI_STDOUT && i < size; i++, seen++)
+            assert_int_equal(seen % 251, at[RECORD_HEADER_SIZE + i]);
+    }
+    assert_int_equal(length, seen);
+    return text;
+}
+
+TEST(an_answer_is_wrapped_in_records)
+{
+    assert_string_equal("O.0 E.8", wrapped(0));
+    assert_string_equal("O.1 O.0 E.8", wrapped(1));
+    assert_string_equal("O.65528 O.0 E.8", wrapped(OUTPUT_CONTENT_MAX));
+    assert_string_equal("O.65528 O.1 O.0 E.8", wrapped(OUTPUT_CONTENT_MAX + 1));
+    assert_string_equal("O.65528 O.65528 O.65528 O.0 E.8", wrapped(3 * OUTPUT_CONTENT_MAX));
 }
 
 /* An FCGI_GET_VALUES_RESULT as "FCGI_MAX_CONNS=8 FCGI_MPXS_CONNS=0". */
@@ -526,7 +606,8 @@ static size_t answer_to(int line, const void *content, size_t length, unsigned c
     memcpy(record, header, sizeof(header));
     memcpy(record + sizeof(header), content, length);
     memset(answer, 0xEE, MANAGEMENT_SIZE);
-    return management_answer(record, connections, answer);
+    const struct incoming incoming = {.kept = record};
+    return management_answer(&incoming, connections, answer);
 }
 
 static void check_values(int line, const void *content, size_t length, unsigned connections,
@@ -631,12 +712,13 @@ TEST(any_other_management_record_is_of_unknown_type)
     for (unsigned type = 0; type <= UINT8_MAX; type++) {
         const uint8_t header[RECORD_HEADER_SIZE] = {1, (uint8_t)type};
         const uint8_t expected[16] = {1, FCGI_UNKNOWN_TYPE, 0, 0, 0, 8, 0, 0, (uint8_t)type};
-        const uint8_t *record = memcpy(walled(__LINE__, sizeof(header)), header, sizeof(header));
+        const struct incoming incoming = {
+            .kept = memcpy(walled(__LINE__, sizeof(header)), header, sizeof(header))};
         uint8_t answer[MANAGEMENT_SIZE];
         memset(answer, 0xEE, sizeof(answer));
         if (type == FCGI_GET_VALUES)
             continue;
-        assert_int_equal(management_answer(record, 8, answer), sizeof(expected));
+        assert_int_equal(management_answer(&incoming, 8, answer), sizeof(expected));
         assert_memory_equal(answer, expected, sizeof(expected));
     }
 }
@@ -649,6 +731,9 @@ int main(void)
         cmocka_unit_test(content_may_be_65535_bytes_long),
         cmocka_unit_test(another_request_on_the_connection_does_not_end_this_one),
         cmocka_unit_test(what_no_web_server_sends_to_a_responder_is_invalid),
+        cmocka_unit_test(records_of_requests_that_are_not_active_are_skipped),
+        cmocka_unit_test(a_request_that_is_aborted_is_over),
+        cmocka_unit_test(management_records_may_come_within_a_request),
         cmocka_unit_test(only_version_1_is_spoken),
         cmocka_unit_test(only_the_responder_role_is_played),
         cmocka_unit_test(the_content_of_a_begin_is_8_bytes),
@@ -662,7 +747,8 @@ int main(void)
         cmocka_unit_test(parameters_are_pairs_of_which_nothing_is_missing),
         cmocka_unit_test(a_request_is_printed_with_its_parameters_and_nothing_else),
         cmocka_unit_test(parameters_are_printed_as_they_came),
-        cmocka_unit_test(the_beginning_of_another_request_is_refused_by_its_id),
+        cmocka_unit_test(a_request_that_gets_no_answer_is_told_its_end),
+        cmocka_unit_test(an_answer_is_wrapped_in_records),
         cmocka_unit_test(the_values_that_are_asked_for_are_answered),
         cmocka_unit_test(a_name_that_is_repeated_is_answered_once),
         cmocka_unit_test(ill_formed_pairs_are_not_read_past_the_record),

@@ -128,24 +128,100 @@ static void a_worker_that_misses_a_connection_goes_on_with_its_others(void **sta
     expect_unharmed(responder);
 }
 
-static void connections_beyond_what_a_worker_takes_wait_until_others_close(void **state)
+/* Asks for all but the last byte, so that a request is under way. */
+static const struct bytes *begin(struct client *client)
 {
-    static struct client *clients[CONNECTIONS_MAX + SURPLUS];
-    if (!enough_descriptors())
-        skip();
-    struct responder *responder = serve(state, 1);
-    open_many(responder, clients, CONNECTIONS_MAX + SURPLUS);
-    for (int i = 0; i < CONNECTIONS_MAX; i++)
-        expect_greeting(clients[i], &kept);
-    struct client **surplus = clients + CONNECTIONS_MAX;
+    const struct bytes *bytes = request_bytes(&kept);
+    client_send_until(client, bytes, bytes->length - 1);
+    return bytes;
+}
+
+static void finish(struct client *client)
+{
+    const struct bytes *bytes = request_bytes(&kept);
+    client_send_from(client, bytes, bytes->length - 1);
+    expect_answer(client, 200, "Hello World\n");
+}
+
+/* Takes so many places, with requests that are under way. */
+static void take_places(struct responder *responder, struct client *clients[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        clients[i] = client_open(responder);
+        begin(clients[i]);
+        await_read(clients[i]);
+    }
+}
+
+static void expect_surplus_to_wait(struct responder *responder, struct client *clients[])
+{
+    struct client *surplus[SURPLUS];
     for (int i = 0; i < SURPLUS; i++)
-        client_ask(surplus[i], &kept);
+        client_ask(surplus[i] = client_open(responder), &kept);
     for (int i = 0; i < SURPLUS; i++)
         expect_silence(surplus[i], i == 0 ? SHORT_MS : 0);
     for (int i = 0; i < SURPLUS; i++) {
         client_close(clients[i]);
         expect_answer(surplus[i], 200, "Hello World\n");
     }
+}
+
+static void connections_beyond_what_a_worker_takes_wait_while_requests_are_under_way(void **state)
+{
+    static struct client *clients[CONNECTIONS_MAX];
+    if (!enough_descriptors())
+        skip();
+    struct responder *responder = serve(state, 1);
+    take_places(responder, clients, CONNECTIONS_MAX);
+    expect_surplus_to_wait(responder, clients);
+    for (int i = SURPLUS; i < CONNECTIONS_MAX; i++)
+        finish(clients[i]);
+    expect_unharmed(responder);
+}
+
+/* They become idle in an order that is not that of their places. */
+static void expect_the_oldest_idle_to_give_way(struct responder *responder, int places)
+{
+    static struct client *clients[CONNECTIONS_MAX];
+    for (int i = 0; i < places; i++)
+        expect_greeting(clients[i] = client_open(responder), &kept);
+    for (int i = 0; i < places; i++)
+        expect_greeting(clients[i * 7 % places], &kept);
+    for (int i = 0; i < SURPLUS; i++) {
+        expect_prompt_greeting(client_open(responder), &kept);
+        expect_closed(clients[i * 7 % places]);
+    }
+    for (int i = SURPLUS; i < places; i++)
+        expect_greeting(clients[i * 7 % places], &kept);
+    const char *log = strstr(log_of(responder), "places for connections are taken");
+    if (!log || lines_in(log) != 1)
+        fail_msg("one line is to say that places ran out, not: %s", printable(log_of(responder)));
+}
+
+static void the_oldest_idle_connection_gives_way_when_places_run_out(void **state)
+{
+    if (!enough_descriptors())
+        skip();
+    expect_the_oldest_idle_to_give_way(serve_and_log(state, 1, "warning"), CONNECTIONS_MAX);
+}
+
+static void the_oldest_idle_connection_gives_way_when_descriptors_run_out(void **state)
+{
+    ((struct responder *)*state)->descriptors_max = DESCRIPTORS_SHORT;
+    expect_the_oldest_idle_to_give_way(serve_and_log(state, 1, "warning"),
+                                       DESCRIPTORS_SHORT - STARTED_DESCRIPTORS);
+}
+
+static void other_workers_take_what_a_full_one_cannot(void **state)
+{
+    enum { TAKEN = 2 * (DESCRIPTORS_SHORT - STARTED_DESCRIPTORS) };
+    struct client *clients[TAKEN];
+    ((struct responder *)*state)->descriptors_max = DESCRIPTORS_SHORT;
+    struct responder *responder = serve(state, 2);
+    take_places(responder, clients, TAKEN);
+    expect_surplus_to_wait(responder, clients);
+    for (int i = SURPLUS; i < TAKEN; i++)
+        finish(clients[i]);
     expect_unharmed(responder);
 }
 
@@ -168,24 +244,17 @@ static long cpu_ms(pid_t pid)
 static void descriptors_that_run_short_pause_accepting_until_some_are_free(void **state)
 {
     enum { TAKEN = DESCRIPTORS_SHORT - STARTED_DESCRIPTORS };
-    struct client *clients[TAKEN + SURPLUS];
+    struct client *clients[TAKEN];
     ((struct responder *)*state)->descriptors_max = DESCRIPTORS_SHORT;
     struct responder *responder = serve(state, 1);
-    open_many(responder, clients, TAKEN + SURPLUS);
-    for (int i = 0; i < TAKEN; i++)
-        expect_greeting(clients[i], &kept);
-    for (int i = TAKEN; i < TAKEN + SURPLUS; i++)
-        client_ask(clients[i], &kept);
+    take_places(responder, clients, TAKEN);
     const long before = cpu_ms(responder->worker[0]);
-    expect_silence(clients[TAKEN], SHORT_MS);
+    expect_surplus_to_wait(responder, clients);
     const long used = cpu_ms(responder->worker[0]) - before;
     if (used > SHORT_MS / 3)
         fail_msg("the worker is to pause, and used the processor for %ld of %d ms", used, SHORT_MS);
-    expect_greeting(clients[0], &kept);
-    for (int i = 0; i < SURPLUS; i++) {
-        client_close(clients[i]);
-        expect_answer(clients[TAKEN + i], 200, "Hello World\n");
-    }
+    for (int i = SURPLUS; i < TAKEN; i++)
+        finish(clients[i]);
     expect_unharmed(responder);
 }
 
@@ -360,7 +429,11 @@ int main(void)
         cmocka_unit_test_wire(hundreds_of_clients_at_once_are_all_answered),
         cmocka_unit_test_wire(every_worker_takes_connections),
         cmocka_unit_test_wire(a_worker_that_misses_a_connection_goes_on_with_its_others),
-        cmocka_unit_test_wire(connections_beyond_what_a_worker_takes_wait_until_others_close),
+        cmocka_unit_test_wire(
+            connections_beyond_what_a_worker_takes_wait_while_requests_are_under_way),
+        cmocka_unit_test_wire(the_oldest_idle_connection_gives_way_when_places_run_out),
+        cmocka_unit_test_wire(the_oldest_idle_connection_gives_way_when_descriptors_run_out),
+        cmocka_unit_test_wire(other_workers_take_what_a_full_one_cannot),
         cmocka_unit_test_wire(descriptors_that_run_short_pause_accepting_until_some_are_free),
         cmocka_unit_test_wire(every_closed_connection_gives_its_place_back),
         cmocka_unit_test_wire(every_refused_connection_gives_its_place_back),

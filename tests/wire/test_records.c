@@ -460,16 +460,28 @@ static struct bytes *repeated_values(void)
     return management(FCGI_GET_VALUES, values(names), 0);
 }
 
-static void a_management_record_in_the_middle_of_a_request_closes_the_connection(void **state)
+/* Section 3.3: they belong to no request. Behind each record of one, and within it. */
+static void a_management_record_in_the_middle_of_a_request_is_answered(void **state)
 {
     struct responder *responder = serve(state, 1);
-    const struct bytes *request = request_bytes(&kept);
-    const size_t begin = sizeof(FCGI_BeginRequestRecord);
-    struct bytes *bytes = bytes_new();
-    bytes_add(bytes, request->data, begin);
-    bytes_add(bytes, repeated_values()->data, repeated_values()->length);
-    bytes_add(bytes, request->data + begin, request->length - begin);
-    expect_refused(responder, bytes);
+    struct client *client = client_open(responder);
+    const struct bytes *request = request_bytes(&(struct request){.keep = true, .body = 20});
+    struct bytes *told = bytes_new();
+    add_pair(told, FCGI_MAX_CONNS, "1024");
+    for (size_t at = 0; at < request->length;) {
+        const uint8_t *header = request->data + at;
+        at += FCGI_HEADER_LEN + ((size_t)header[4] << 8 | header[5]);
+        struct bytes *bytes = bytes_new();
+        bytes_add(bytes, request->data, at);
+        bytes_add(bytes, repeated_values()->data, repeated_values()->length);
+        client_send_all(client, bytes);
+        if (at == request->length)
+            expect_answer(client, 200, "Hello World\n");
+        expect_management(client, FCGI_GET_VALUES_RESULT, told);
+        client_send_from(client, request, at);
+        if (at < request->length)
+            expect_answer(client, 200, "Hello World\n");
+    }
     expect_unharmed(responder);
 }
 
@@ -583,19 +595,108 @@ static void another_version_closes_the_connection(void **state)
     expect_unharmed(responder);
 }
 
-/* As in the next tests, before the rest of the request comes. */
-static void another_role_closes_the_connection(void **state)
+static void expect_end(struct client *client, uint16_t id, uint8_t status)
+{
+    const FCGI_EndRequestBody body = {.protocolStatus = status};
+    char expected[64];
+    snprintf(expected, sizeof(expected), "FCGI_END_REQUEST of %d with protocolStatus %d", id,
+             status);
+    const struct record record = expect_record(client, expected);
+    if (record.type != FCGI_END_REQUEST || record.id != id || record.length != sizeof(body) ||
+        memcmp(record.content, &body, sizeof(body)) != 0)
+        fail_client(client, expected);
+}
+
+/* A request of which a kept connection does not remember anything. */
+static struct bytes *refused_request(uint16_t role, bool keep)
+{
+    struct bytes *bytes = request_bytes(&(struct request){.keep = keep, .body = 9});
+    bytes->data[FCGI_HEADER_LEN] = (uint8_t)(role >> 8);
+    bytes->data[FCGI_HEADER_LEN + 1] = (uint8_t)role;
+    return bytes;
+}
+
+/* Whether all of its records have come before or come behind the refusal. */
+static void a_request_in_another_role_is_refused_and_a_kept_connection_stays(void **state)
 {
     static const uint16_t roles[] = {0, FCGI_AUTHORIZER, FCGI_FILTER, 4, 0x0100, 0x0101, 0xffff};
     struct responder *responder = serve(state, 1);
-    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-        struct bytes *bytes = bytes_new();
-        add_begin(bytes, 1, roles[i], FCGI_KEEP_CONN, 0);
-        expect_refused(responder, bytes);
+    for (size_t i = 0; i < 2 * sizeof(roles) / sizeof(roles[0]); i++) {
+        struct client *client = client_open(responder);
+        const struct bytes *bytes = refused_request(roles[i / 2], true);
+        const size_t first = i % 2 ? bytes->length : sizeof(FCGI_BeginRequestRecord);
+        client_send_until(client, bytes, first);
+        expect_end(client, 1, FCGI_UNKNOWN_ROLE);
+        client_send_from(client, bytes, first);
+        expect_greeting(client, &kept);
+        client_send_all(client, refused_request(roles[i / 2], false));
+        expect_end(client, 1, FCGI_UNKNOWN_ROLE);
+        expect_closed(client);
     }
     expect_unharmed(responder);
 }
 
+/* Behind each of a request's records but the last, and in its middle. */
+static void a_request_that_is_aborted_ends_and_a_kept_connection_stays(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    const struct bytes *whole = request_bytes(&(struct request){.keep = true, .body = 3});
+    for (size_t at = 0; at < whole->length - FCGI_HEADER_LEN;) {
+        const uint8_t *header = whole->data + at;
+        at += FCGI_HEADER_LEN + ((size_t)header[4] << 8 | header[5]);
+        for (uint8_t padding = 0; padding < 8; padding += 7) {
+            struct bytes *bytes = bytes_new();
+            bytes_add(bytes, whole->data, at);
+            add_record(bytes, FCGI_ABORT_REQUEST, 1, "", 0, padding);
+            client_send_all(client, bytes);
+            expect_end(client, 1, FCGI_REQUEST_COMPLETE);
+            client_send_from(client, whole, at); /* what was under way when it was aborted */
+            expect_greeting(client, &kept);
+        }
+    }
+    expect_unharmed(responder);
+}
+
+static void an_aborted_request_that_does_not_keep_its_connection_is_its_last(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    struct bytes *bytes = bytes_new();
+    add_begin(bytes, 1, FCGI_RESPONDER, 0, 0);
+    add_record(bytes, FCGI_ABORT_REQUEST, 1, "", 0, 0);
+    client_send_all(client, bytes);
+    expect_end(client, 1, FCGI_REQUEST_COMPLETE);
+    expect_closed(client);
+    expect_unharmed(responder);
+}
+
+/* Of requests that are over and such as never began, before a request and behind it. */
+static void records_of_requests_that_are_not_active_are_ignored(void **state)
+{
+    static const uint8_t types[] = {FCGI_ABORT_REQUEST, FCGI_END_REQUEST, FCGI_PARAMS, FCGI_STDIN,
+                                    FCGI_STDOUT,        FCGI_DATA,        99};
+    struct responder *responder = serve(state, 1);
+    struct client *client = client_open(responder);
+    for (size_t i = 0; i < 2 * sizeof(types); i++) {
+        const size_t length = i % 2 ? 300 : 0;
+        struct bytes *bytes = bytes_new();
+        add_record(bytes, types[i / 2], i % 3 ? 1 : 7, "", 0, 0);
+        add_record(bytes, types[i / 2], 1, request_bytes(&(struct request){.body = 300})->data,
+                   length, (uint8_t)i);
+        struct bytes *before = request_bytes(&kept);
+        bytes_add(bytes, before->data, before->length);
+        client_send_all(client, bytes);
+        expect_answer(client, 200, "Hello World\n");
+        struct bytes *behind = request_bytes(&kept);
+        add_record(behind, types[i / 2], 1, "", 0, 0);
+        client_send_all(client, behind);
+        expect_answer(client, 200, "Hello World\n");
+    }
+    expect_unharmed(responder);
+}
+
+/* In the next tests the rest of the request does not come. */
 static void a_begin_record_of_another_size_closes_the_connection(void **state)
 {
     static const uint8_t content[64] = {0, FCGI_RESPONDER, FCGI_KEEP_CONN};
@@ -609,25 +710,10 @@ static void a_begin_record_of_another_size_closes_the_connection(void **state)
     expect_unharmed(responder);
 }
 
-static void a_record_without_a_request_closes_the_connection(void **state)
-{
-    static const uint8_t types[] = {FCGI_ABORT_REQUEST, FCGI_END_REQUEST, FCGI_PARAMS, FCGI_STDIN,
-                                    FCGI_STDOUT,        FCGI_DATA,        99};
-    struct responder *responder = serve(state, 1);
-    for (size_t i = 0; i < sizeof(types); i++) {
-        struct bytes *bytes = bytes_new();
-        add_begin(bytes, 1, FCGI_RESPONDER, FCGI_KEEP_CONN, 0);
-        bytes->data[1] = types[i];
-        expect_refused(responder, bytes);
-    }
-    expect_unharmed(responder);
-}
-
 /* Behind each of a request's records but the last. */
 static void an_unexpected_record_in_a_request_closes_the_connection(void **state)
 {
-    static const uint8_t types[] = {FCGI_ABORT_REQUEST, FCGI_BEGIN_REQUEST, FCGI_STDOUT, FCGI_DATA,
-                                    99};
+    static const uint8_t types[] = {FCGI_BEGIN_REQUEST, FCGI_STDOUT, FCGI_DATA, 99};
     struct responder *responder = serve(state, 1);
     const struct bytes *whole = request_bytes(&(struct request){.keep = true, .body = 3});
     for (size_t at = 0; at < whole->length - FCGI_HEADER_LEN;) {
@@ -645,15 +731,6 @@ static void an_unexpected_record_in_a_request_closes_the_connection(void **state
 
 /* --- More than one request at a time -------------------------------------------------------- */
 
-static void expect_no_multiplexing(struct client *client, uint16_t id)
-{
-    const FCGI_EndRequestBody body = {.protocolStatus = FCGI_CANT_MPX_CONN};
-    const struct record record = expect_record(client, "FCGI_END_REQUEST: FCGI_CANT_MPX_CONN");
-    if (record.type != FCGI_END_REQUEST || record.id != id || record.length != sizeof(body) ||
-        memcmp(record.content, &body, sizeof(body)) != 0)
-        fail_client(client, "FCGI_END_REQUEST: FCGI_CANT_MPX_CONN");
-}
-
 static void a_multiplexed_request_is_refused_and_the_first_answered(void **state)
 {
     struct responder *responder = serve(state, 1);
@@ -665,7 +742,7 @@ static void a_multiplexed_request_is_refused_and_the_first_answered(void **state
     bytes_add(bytes, first->data + sizeof(FCGI_BeginRequestRecord),
               first->length - sizeof(FCGI_BeginRequestRecord));
     client_send_all(client, bytes);
-    expect_no_multiplexing(client, 2);
+    expect_end(client, 2, FCGI_CANT_MPX_CONN);
     expect_answer(client, 200, "Hello World\n");
     expect_closed(client);
     expect_unharmed(responder);
@@ -684,14 +761,14 @@ static void a_multiplexed_request_takes_nothing_from_the_first(void **state)
     bytes_add(bytes, second->data, second->length);
     bytes_add(bytes, first->data + stdin_begins, first->length - stdin_begins);
     client_send_all(client, bytes);
-    expect_no_multiplexing(client, 2);
+    expect_end(client, 2, FCGI_CANT_MPX_CONN);
     expect_answer(client, 200, "Hello World\n");
     expect_closed(client);
     expect_unharmed(responder);
 }
 
 /* How much of the second request comes with the first makes no difference. */
-static void expect_first_answer_only(struct responder *responder, const struct request *first)
+static void expect_both_answers(struct responder *responder, const struct request *first)
 {
     const struct bytes *second = request_bytes(&kept);
     const size_t lengths[] = {second->length, second->length - 1, FCGI_HEADER_LEN, 1};
@@ -701,21 +778,29 @@ static void expect_first_answer_only(struct responder *responder, const struct r
         bytes_add(bytes, second->data, lengths[i]);
         client_send_all(client, bytes);
         expect_answer(client, 200, "Hello World\n");
-        expect_closed(client);
+        client_send_from(client, second, lengths[i]);
+        expect_answer(client, 200, "Hello World\n");
+        expect_greeting(client, &kept);
     }
 }
 
-static void a_pipelined_request_is_refused_by_closing_behind_the_first_answer(void **state)
+static void a_pipelined_request_is_answered_behind_the_first(void **state)
 {
     struct responder *responder = serve(state, 1);
-    expect_first_answer_only(responder, &kept);
+    expect_both_answers(responder, &kept);
+    expect_both_answers(responder, &(struct request){.keep = true, .body = 100 * 1000});
     expect_unharmed(responder);
 }
 
-static void a_request_pipelined_behind_a_large_one_is_refused_by_closing(void **state)
+static void what_is_pipelined_behind_the_last_request_of_a_connection_is_not_answered(void **state)
 {
     struct responder *responder = serve(state, 1);
-    expect_first_answer_only(responder, &(struct request){.keep = true, .body = 100 * 1000});
+    struct client *client = client_open(responder);
+    struct bytes *bytes = request_bytes(&unkept);
+    bytes_add(bytes, request_bytes(&kept)->data, request_bytes(&kept)->length);
+    client_send_all(client, bytes);
+    expect_answer(client, 200, "Hello World\n");
+    expect_closed(client);
     expect_unharmed(responder);
 }
 
@@ -856,21 +941,24 @@ int main(void)
         cmocka_unit_test_wire(names_whose_length_is_wrong_are_not_answered),
         cmocka_unit_test_wire(an_oversize_management_record_closes_the_connection),
         cmocka_unit_test_wire(an_unknown_type_of_management_record_is_told),
-        cmocka_unit_test_wire(a_management_record_in_the_middle_of_a_request_closes_the_connection),
+        cmocka_unit_test_wire(a_management_record_in_the_middle_of_a_request_is_answered),
         cmocka_unit_test_wire(a_management_record_behind_64_KiB_of_a_request_kills_no_worker),
         cmocka_unit_test_wire(over_long_parameter_lengths_close_the_connection),
         cmocka_unit_test_wire(parameters_that_are_cut_off_close_the_connection),
         cmocka_unit_test_wire(parameters_without_an_end_delay_nobody),
         cmocka_unit_test_wire(garbage_closes_the_connection),
         cmocka_unit_test_wire(another_version_closes_the_connection),
-        cmocka_unit_test_wire(another_role_closes_the_connection),
+        cmocka_unit_test_wire(a_request_in_another_role_is_refused_and_a_kept_connection_stays),
+        cmocka_unit_test_wire(a_request_that_is_aborted_ends_and_a_kept_connection_stays),
+        cmocka_unit_test_wire(an_aborted_request_that_does_not_keep_its_connection_is_its_last),
         cmocka_unit_test_wire(a_begin_record_of_another_size_closes_the_connection),
-        cmocka_unit_test_wire(a_record_without_a_request_closes_the_connection),
+        cmocka_unit_test_wire(records_of_requests_that_are_not_active_are_ignored),
         cmocka_unit_test_wire(an_unexpected_record_in_a_request_closes_the_connection),
         cmocka_unit_test_wire(a_multiplexed_request_is_refused_and_the_first_answered),
         cmocka_unit_test_wire(a_multiplexed_request_takes_nothing_from_the_first),
-        cmocka_unit_test_wire(a_pipelined_request_is_refused_by_closing_behind_the_first_answer),
-        cmocka_unit_test_wire(a_request_pipelined_behind_a_large_one_is_refused_by_closing),
+        cmocka_unit_test_wire(a_pipelined_request_is_answered_behind_the_first),
+        cmocka_unit_test_wire(
+            what_is_pipelined_behind_the_last_request_of_a_connection_is_not_answered),
         cmocka_unit_test_wire(clients_that_close_in_the_middle_of_a_request_leave_nothing_behind),
         cmocka_unit_test_wire(
             clients_that_close_in_the_middle_of_a_large_body_leave_nothing_behind),

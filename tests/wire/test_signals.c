@@ -450,9 +450,12 @@ static void a_worker_that_gets_SIGTERM_finishes_its_requests_and_is_replaced(voi
     struct client *idle = open_idle(responder);
     struct client *half = open_half_sent(responder);
     kill(worker, SIGTERM);
+    await(!has_SIGTERM("ShdPnd:", worker), "the signal is to be taken");
+    expect_greeting(idle, &kept); /* nginx may use it as long as it is open */
     expect_closed(idle);
     client_send_from(half, bytes, bytes->length / 2);
     expect_answer(half, 200, "Hello World\n");
+    expect_closed(half);
     await_replacement(responder, worker);
     client_ask(idle = client_open(responder), &readiness);
     expect_answer(idle, 200, "ready\n");
@@ -467,13 +470,15 @@ static void the_workers_of_a_killed_parent_finish_and_exit(void **state)
     struct client *half = client_open(responder);
     client_send_until(half, bytes, 30);
     tell(responder, SIGKILL);
-    for (int i = 0; i < 2; i++)
-        expect_closed(idle[i]);
+    expect_exit(responder, 128 + SIGKILL);
+    for (unsigned i = 0; i < responder->workers; i++)
+        await(!has_SIGTERM("ShdPnd:", responder->worker[i]), "the signal is to be taken");
     client_send_from(half, bytes, 30);
     expect_answer(half, 503, NULL);
+    for (int i = 0; i < 2; i++)
+        expect_closed(idle[i]);
     for (unsigned i = 0; i < responder->workers; i++)
         await_end_of(responder->worker[i]);
-    expect_exit(responder, 128 + SIGKILL);
     expect_empty_log(responder);
 }
 

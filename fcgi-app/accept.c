@@ -1,0 +1,140 @@
+#include "accept.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <fastcgi.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    REFUSED_MS = 100,   /* between two tries at what the system refuses */
+    SHARE_MS = 5,       /* without more than a share; then it is taken that the others are hung */
+    SHARE_LOOK_MS = 1,  /* between two looks at what the others have */
+    SHARE_FREE = 4,     /* connections that need no look */
+    SHARE_PERCENT = 125 /* of the mean; what is shared unevenly is not mended by closing */
+};
+
+/* The descriptors that are left. Which are taken need not be the lowest. */
+static unsigned free_descriptors(unsigned most)
+{
+    struct rlimit limit = {.rlim_cur = 0};
+    unsigned count = 0;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    for (rlim_t fd = 0; fd < limit.rlim_cur && count < most; fd++)
+        count += fcntl((int)fd, F_GETFD) < 0;
+    return count;
+}
+
+/* EPOLLEXCLUSIVE: a connection wakes one of the workers that wait, not all of them. Each time it
+ * is that which has waited for the longest time. */
+static bool start_accepting(struct worker *worker)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = NULL};
+    worker->accepting =
+        epoll_ctl(worker->epoll, EPOLL_CTL_ADD, FCGI_LISTENSOCK_FILENO, &event) == 0;
+    return worker->accepting;
+}
+
+/* New connections then wait in the listening socket's backlog, or go to another worker. */
+static void stop_accepting(struct worker *worker, int ms)
+{
+    epoll_ctl(worker->epoll, EPOLL_CTL_DEL, FCGI_LISTENSOCK_FILENO, NULL);
+    worker->accepting = false;
+    worker->accept_ms = now_ms() + ms;
+}
+
+bool accept_init(struct worker *worker)
+{
+    atomic_store_explicit(&worker->slot->traffic.connections, 0, memory_order_relaxed);
+    worker->places = free_descriptors(CONNECTIONS_MAX);
+    if (worker->places == 0)
+        errno = EMFILE;
+    return worker->places > 0 && start_accepting(worker);
+}
+
+static bool has_place(const struct worker *worker)
+{
+    return worker->open < worker->places || worker->idle > 0;
+}
+
+/*
+ * Whether the worker may have one connection more: at most so many more than the mean, and where
+ * it has to close another for it, none more than the mean. The one that has the fewest always may.
+ */
+static bool has_share(const struct worker *worker)
+{
+    const uint64_t workers = (uint64_t)worker->settings->workers;
+    uint64_t total = 0;
+    if (worker->open < SHARE_FREE && worker->open < worker->places)
+        return true;
+    for (uint64_t i = 0; i < workers; i++)
+        total += atomic_load_explicit(&worker->shared->slots[i].traffic.connections,
+                                      memory_order_relaxed);
+    if (worker->open >= worker->places)
+        return worker->open * workers <= total;
+    return worker->open * workers * 100 < total * SHARE_PERCENT + workers * 100;
+}
+
+/* Logged once, until there was room again. */
+static void note_full(struct worker *worker)
+{
+    if (worker->open < worker->places - worker->places / 8)
+        worker->full = false;
+    if (worker->open < worker->places || worker->full)
+        return;
+    worker->full = true;
+    log_line(LOG_WARNING,
+             "all %u places for connections are taken; new ones get those of idle ones",
+             worker->places);
+}
+
+static void refuse(struct worker *worker, const char *call)
+{
+    if (!worker->refused)
+        log_line(LOG_ERROR, "%s: %s; trying again every %d ms", call, strerror(errno), REFUSED_MS);
+    worker->refused = true;
+    stop_accepting(worker, REFUSED_MS);
+}
+
+/* Whoever was woken takes a connection before it looks whether it should have: nobody else may
+ * have been woken for it. */
+void accept_connection(struct worker *worker)
+{
+    if (worker->open == worker->places && !close_oldest_idle(worker)) {
+        stop_accepting(worker, SHARE_MS);
+        return;
+    }
+    const int fd = accept4(FCGI_LISTENSOCK_FILENO, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+        return;
+    if (fd < 0 || !open_connection(worker, fd)) {
+        refuse(worker, fd < 0 ? "accept4" : "epoll_ctl");
+        return;
+    }
+    worker->refused = false;
+    note_full(worker);
+    if (!has_place(worker) || !has_share(worker))
+        stop_accepting(worker, SHARE_MS);
+}
+
+void accept_again(struct worker *worker)
+{
+    const bool due = worker->accept_ms <= now_ms();
+    const bool may = has_place(worker) && has_share(worker);
+    if (worker->accepting || (worker->refused && !due) || !(due ? has_place(worker) : may))
+        return;
+    if (!start_accepting(worker))
+        refuse(worker, "epoll_ctl");
+}
+
+int accept_patience_ms(const struct worker *worker)
+{
+    if (worker->accepting || (!worker->refused && !has_place(worker)))
+        return -1;
+    return worker->refused ? REFUSED_MS : SHARE_LOOK_MS;
+}
