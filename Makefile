@@ -2,6 +2,7 @@
 #
 # Variables: PORT, RUN_DIR, CACHE and the responder's own (README), and
 #   SANITIZE=1   build with the address and undefined-behaviour sanitizers (run, test)
+#   TIME=60      seconds for each target, TARGET=NAME for one (fuzz)
 #   GDB=1        start the responder under gdb (debug)
 #   V=1          print the commands that build
 
@@ -19,6 +20,10 @@ COMMIT ?= $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev
 ifdef SANITIZE
 BUILD := build/sanitize
 MODE_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifdef FUZZ
+BUILD := build/fuzz
+CC := clang
+MODE_FLAGS := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 else ifdef DEBUG
 BUILD := build/debug
 MODE_FLAGS := -Og -g3
@@ -140,6 +145,7 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 WIRE_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/wire/test_*.c))
 WIRE_CLIENT := $(BUILD)/objects/tests/wire/client.o
 FAULTY := $(BUILD)/tests/faulty_responder
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(filter-out fuzz/replay.c,$(wildcard fuzz/*.c)))
 TESTED := $(filter-out %/main.o,$(OBJECTS))
 
 .PHONY: test
@@ -148,7 +154,7 @@ test: setup-run setup-test setup-gvisor setup-pipeline test-programs ## Build an
 		scripts/test
 
 .PHONY: test-programs
-test-programs: build $(UNIT_TESTS) $(WIRE_TESTS) $(FAULTY)
+test-programs: build $(UNIT_TESTS) $(WIRE_TESTS) $(FAULTY) $(FUZZERS)
 
 $(UNIT_TESTS): $(BUILD)/%: %.c $(TESTED) | setup-test
 	@mkdir -p $(@D)
@@ -172,6 +178,23 @@ $(WIRE_CLIENT): tests/wire/client.c Makefile | setup-test
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 -include $(WIRE_CLIENT:.o=.d) $(UNIT_TESTS:=.d) $(WIRE_TESTS:=.d) $(FAULTY:=.d)
+
+# Linked with libFuzzer where FUZZ=1, else with a driver that runs them over the files it is given.
+$(FUZZERS): $(BUILD)/%: %.c fuzz/replay.c $(TESTED)
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< \
+		$(if $(FUZZ),-fsanitize=fuzzer,fuzz/replay.c) $(TESTED) $(LDLIBS)
+
+-include $(FUZZERS:=.d)
+
+.PHONY: fuzz
+fuzz: setup-build setup-fuzz ## Search for input that breaks the parsers (TIME=60 seconds each, TARGET=respond)
+	@$(MAKE) --no-print-directory FUZZ=1 fuzzers
+	@scripts/fuzz $(or $(TARGET),$(notdir $(FUZZERS)))
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
 
 # TERRAFORM: the program, or one that stands in for Google Cloud (tests/terraform/conftest.py).
 .PHONY: test-terraform

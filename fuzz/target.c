@@ -1,0 +1,83 @@
+/* The request target: what is taken is UTF-8 and what a plain decoder makes of it. */
+#include "property.h"
+
+#include "core/target.h"
+#include "core/utf8.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+
+/* Percent-decodes text with library functions only; for what target_parse has found well-formed. */
+static void decode(char *text, bool plus_is_space)
+{
+    char *out = text;
+    for (; *text; text++) {
+        if (*text == '%' && isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2])) {
+            const char digits[] = {text[1], text[2], '\0'};
+            *out++ = (char)strtoul(digits, NULL, 16);
+            text += 2;
+        } else {
+            *out++ = plus_is_space && *text == '+' ? ' ' : *text;
+        }
+    }
+    *out = '\0';
+}
+
+static void check_parameters(char *query, const struct target *target)
+{
+    size_t count = 0;
+    for (char *pair; (pair = strsep(&query, "&"));) {
+        if (!*pair)
+            continue;
+        HOLDS(count < target->parameter_count);
+        char *value = strchr(pair, '=');
+        if (value)
+            *value++ = '\0';
+        decode(pair, true);
+        if (value)
+            decode(value, true);
+        HOLDS(strcmp(target->parameters[count].name, pair) == 0);
+        HOLDS(strcmp(target->parameters[count].value, value ? value : "") == 0);
+        count++;
+    }
+    HOLDS(count == target->parameter_count);
+}
+
+static void check_taken(char *raw, const struct target *target)
+{
+    char *query = raw;
+    char *path = strsep(&query, "?");
+    HOLDS(*path == '/' || strncasecmp(path, "http", 4) == 0 || !*path);
+    decode(path, false);
+    const size_t length = strlen(path), taken = strlen(target->path);
+    if (*path == '/')
+        HOLDS(strcmp(target->path, path) == 0);
+    else
+        HOLDS(strcmp(target->path, "/") == 0 || strcmp(path + length - taken, target->path) == 0);
+    check_parameters(query, target);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *raw = string_of(data, size);
+    static struct target target;
+    struct fault fault;
+    target_parse(raw, &target, &fault);
+    enum format format = FORMAT_NONE;
+    HOLDS(utf8_check(target.path, SIZE_MAX) == UTF8_OK || fault.status == 400);
+    for (size_t i = 0; i < target.parameter_count; i++) {
+        const struct parameter *parameter = &target.parameters[i];
+        HOLDS(utf8_check(parameter->name, SIZE_MAX) == UTF8_OK);
+        HOLDS(utf8_check(parameter->value, SIZE_MAX) == UTF8_OK);
+        if (format == FORMAT_NONE && strcmp(parameter->name, "format") == 0)
+            format = format_named(parameter->value);
+    }
+    HOLDS(fault.status == 0 || fault.status == 400 || fault.status == 414);
+    HOLDS(fault.status == 0 || utf8_check(fault.detail, SIZE_MAX) == UTF8_OK);
+    HOLDS(format == FORMAT_NONE || target_format(raw) == format);
+    HOLDS(fault.status != 0 || target_format(raw) == format);
+    if (fault.status == 0)
+        check_taken(raw, &target);
+    free(raw);
+    return 0;
+}
