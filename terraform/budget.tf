@@ -1,4 +1,4 @@
-# Tells, and stops nothing: what bounds the cost is max_instances.
+# Tells, and stops nothing. What bounds the cost, and how far, is in docs/deploy.md.
 resource "google_billing_budget" "project" {
   count = var.budget == null ? 0 : 1
 

@@ -28,8 +28,8 @@ locals {
       lines = [{ filter = local.metric["request_count"], how = local.by_revision }]
     },
     {
-      title = "5xx per second, by revision"
-      lines = [{ filter = local.failures, how = local.by_revision }]
+      title = "5xx, and 429 for want of an instance, per second, by revision"
+      lines = [{ filter = local.counted["failures"], how = local.by_revision }]
     },
     {
       title = "Instances, by region (at most ${var.max_instances})"

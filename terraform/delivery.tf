@@ -37,7 +37,12 @@ locals {
     _IMAGE   = local.image
     _SERVICE = var.service
     _REGIONS = join(" ", local.regions)
-    _PRIVATE = tostring(!var.public)
+    _PRIVATE = local.iap ? "iap" : tostring(!var.public)
+
+    _SBOM = google_storage_bucket.sbom.name
+
+    # Where images are scanned for a rollout: the one of three parts of the world that the region is in.
+    _SCAN = var.scan_images ? lookup({ europe = "europe", asia = "asia", australia = "asia" }, split("-", var.region)[0], "us") : ""
 
     # Behind the load balancer the address of a candidate is out of a build's reach.
     _CANDIDATE_ORIGIN = local.behind_load_balancer ? "https://${var.domain.name}" : ""
@@ -144,9 +149,9 @@ resource "google_cloudbuild_trigger" "deploy" {
   }
 
   # Every change in every repository of the project is published. Only a new tag that is a commit
-  # of this image may start a build, or wait for approval: not a deletion, not a digest without a
+  # of this image, or a rebuild of one, may start a build, or wait for approval: not a deletion, not a digest without a
   # tag, not a signature, not the cache.
-  filter = "_ACTION == \"INSERT\" && _TAG.matches(\"^${replace(local.image, ".", "[.]")}:[0-9a-f]{40}$\")"
+  filter = "_ACTION == \"INSERT\" && _TAG.matches(\"^${replace(local.image, ".", "[.]")}:[0-9a-f]{40}(-[0-9]{8}T[0-9]{4}Z)?$\")"
 
   approval_config {
     approval_required = var.deploy_approval
@@ -157,4 +162,58 @@ resource "google_cloudbuild_trigger" "deploy" {
     _DIGEST = "$(body.message.data.digest)"
     _TAG    = "$(body.message.data.tag)"
   })
+}
+
+# --- Rebuilds -------------------------------------------------------------------------------
+
+# There whether or not a clock starts it: make rebuild does as well.
+resource "google_pubsub_topic" "rebuild" {
+  name = "${var.service}-rebuild"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_cloudbuild_trigger" "rebuild" {
+  name            = "${var.service}-rebuild"
+  description     = "Rebuilds main if Debian has newer packages"
+  location        = var.region
+  service_account = google_service_account.rebuild.id
+
+  # A message, and not a call of the trigger: so the clock needs no identity, and no right to builds.
+  pubsub_config {
+    topic = google_pubsub_topic.rebuild.id
+  }
+  source_to_build {
+    repository = google_cloudbuildv2_repository.source.id
+    ref        = "refs/heads/main"
+    repo_type  = "GITHUB"
+  }
+  git_file_source {
+    repository = google_cloudbuildv2_repository.source.id
+    path       = "cloudbuild/rebuild.yaml"
+    revision   = "refs/heads/main"
+    repo_type  = "GITHUB"
+  }
+
+  substitutions = {
+    _SERVICE = var.service
+    _REGIONS = join(" ", local.regions)
+    _REGION  = var.region
+    _TRIGGER = local.main_triggers[0].name
+  }
+}
+
+resource "google_cloud_scheduler_job" "rebuild" {
+  count = var.rebuild_schedule == null ? 0 : 1
+
+  name        = "${var.service}-rebuild"
+  description = "Has main rebuilt if Debian has newer packages"
+  region      = var.region
+  schedule    = var.rebuild_schedule
+  time_zone   = "Etc/UTC"
+
+  pubsub_target {
+    topic_name = google_pubsub_topic.rebuild.id
+    data       = base64encode("{}") # one has to be there; nobody reads it
+  }
 }

@@ -63,7 +63,7 @@ resource "google_service_account_iam_member" "deploy_as_runtime" {
 # A private candidate is asked with an identity token: the right to call it, and the right to issue
 # such a token for oneself, which the usual token creator role would widen to access tokens.
 resource "google_cloud_run_v2_service_iam_member" "deploy_check" {
-  for_each = var.public ? {} : google_cloud_run_v2_service.app
+  for_each = var.public || local.iap ? {} : google_cloud_run_v2_service.app
 
   name     = each.value.name
   location = each.value.location
@@ -72,11 +72,62 @@ resource "google_cloud_run_v2_service_iam_member" "deploy_check" {
 }
 
 resource "google_service_account_iam_member" "deploy_identity_token" {
-  count = var.public ? 0 : 1
+  count = var.public || local.iap ? 0 : 1
 
   service_account_id = google_service_account.deploy.name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = google_service_account.deploy.member
+}
+
+# Through Identity-Aware Proxy it comes with a token that it has signed itself, which only the wider
+# role allows.
+resource "google_service_account_iam_member" "deploy_signs" {
+  count = local.iap ? 1 : 0
+
+  service_account_id = google_service_account.deploy.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = google_service_account.deploy.member
+}
+
+resource "google_iap_web_cloud_run_service_iam_member" "members" {
+  for_each = local.iap ? {
+    for pair in setproduct(local.regions, concat(sort(var.iap_members), ["deploy"])) : join(" ", pair) => { region = pair[0], member = pair[1] }
+  } : {}
+
+  cloud_run_service_name = google_cloud_run_v2_service.app[each.value.region].name
+  location               = each.value.region
+  role                   = "roles/iap.httpsResourceAccessor"
+  member                 = each.value.member == "deploy" ? google_service_account.deploy.member : each.value.member
+}
+
+# A rollout compares the candidate's errors and latency with the old revision's.
+resource "google_project_iam_member" "deploy_reads_metrics" {
+  project = var.project_id
+  role    = "roles/monitoring.viewer"
+  member  = google_service_account.deploy.member
+}
+
+resource "google_project_iam_member" "deploy_scans" {
+  count = var.scan_images ? 1 : 0
+
+  project = var.project_id
+  role    = "roles/ondemandscanning.admin" # there is none that only scans and reads
+  member  = google_service_account.deploy.member
+}
+
+# It attaches to the image its bill of materials: a file, and a note that says where that is.
+resource "google_storage_bucket_iam_member" "deploy_writes_sbom" {
+  bucket = google_storage_bucket.sbom.name
+  role   = "roles/storage.objectUser"
+  member = google_service_account.deploy.member
+}
+
+resource "google_project_iam_member" "deploy_attaches_sbom" {
+  for_each = toset(["roles/containeranalysis.notes.editor", "roles/containeranalysis.occurrences.editor"])
+
+  project = var.project_id
+  role    = each.value
+  member  = google_service_account.deploy.member
 }
 
 # With provenance the image comes from another build: it is read, and so is what is attested of it.
@@ -120,12 +171,52 @@ resource "google_artifact_registry_repository_iam_member" "push" {
   member     = var.provenance ? google_service_account.build[0].member : google_service_account.deploy.member
 }
 
+# --- Rebuilds -------------------------------------------------------------------------------
+
+# Compares the packages of a fresh build with those of what serves, and starts the main trigger when
+# they differ. It takes the right to start any build as that trigger's identity: Google has no role for
+# one trigger.
+resource "google_service_account" "rebuild" {
+  account_id   = "${var.service}-rebuild"
+  display_name = "${var.service}: looks for new packages"
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_artifact_registry_repository_iam_member" "rebuild_reads_images" {
+  location   = google_artifact_registry_repository.images.location
+  repository = google_artifact_registry_repository.images.name
+  role       = "roles/artifactregistry.reader"
+  member     = google_service_account.rebuild.member
+}
+
+resource "google_cloud_run_v2_service_iam_member" "rebuild_reads_service" {
+  for_each = google_cloud_run_v2_service.app
+
+  name     = each.value.name
+  location = each.value.location
+  role     = "roles/run.viewer"
+  member   = google_service_account.rebuild.member
+}
+
+resource "google_project_iam_member" "rebuild_starts_builds" {
+  project = var.project_id
+  role    = "roles/cloudbuild.builds.editor"
+  member  = google_service_account.rebuild.member
+}
+
+resource "google_service_account_iam_member" "rebuild_as_main" {
+  service_account_id = var.provenance ? google_service_account.build[0].name : google_service_account.deploy.name
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.rebuild.member
+}
+
 # --- All that build -------------------------------------------------------------------------
 
 # Logs go to Cloud Logging only, so no build needs a bucket.
 resource "google_project_iam_member" "build_logs" {
   for_each = merge(
-    { deploy = google_service_account.deploy },
+    { deploy = google_service_account.deploy, rebuild = google_service_account.rebuild },
     { for account in google_service_account.pull_request : "pull_request" => account },
     { for account in google_service_account.build : "build" => account },
   )
@@ -146,9 +237,19 @@ resource "google_secret_manager_secret_iam_member" "connection" {
   depends_on = [google_project_service.api]
 }
 
+# Identity-Aware Proxy calls the service for those whom it has let through.
+resource "google_cloud_run_v2_service_iam_member" "iap" {
+  for_each = local.iap ? google_cloud_run_v2_service.app : {}
+
+  name     = each.value.name
+  location = each.value.location
+  role     = "roles/run.invoker"
+  member   = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-iap.iam.gserviceaccount.com"
+}
+
 # The uptime check of a private service calls it with the identity of Cloud Monitoring.
 resource "google_cloud_run_v2_service_iam_member" "uptime_check" {
-  for_each = var.public ? {} : google_cloud_run_v2_service.app
+  for_each = var.public || local.iap ? {} : google_cloud_run_v2_service.app
 
   name     = each.value.name
   location = each.value.location

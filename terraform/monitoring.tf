@@ -14,7 +14,10 @@ locals {
       "container/memory/utilizations",
     ] : name => "metric.type=\"run.googleapis.com/${name}\" AND ${local.of_service}"
   }
-  failures = "${local.metric["request_count"]} AND metric.labels.response_code_class=\"5xx\""
+  # Counted from the log, since the metric knows only requests that an instance got: those that were
+  # answered 429 because none was free are not in it.
+  counted = { for name, metric in google_logging_metric.requests : name => "metric.type=\"logging.googleapis.com/user/${metric.name}\" AND resource.type=\"cloud_run_revision\"" }
+  edge    = "metric.type=\"loadbalancing.googleapis.com/https/request_count\" AND resource.type=\"https_lb_rule\" AND resource.labels.url_map_name=\"${var.service}\""
 }
 
 check "somebody_is_told" {
@@ -28,6 +31,7 @@ resource "google_monitoring_notification_channel" "email" {
   count = var.alert_email == null ? 0 : 1
 
   display_name = "${var.service}: ${var.alert_email}"
+  user_labels  = local.labels
   type         = "email"
   labels       = { email_address = var.alert_email }
 
@@ -42,7 +46,8 @@ resource "google_monitoring_notification_channel" "email" {
 # --- From outside ---------------------------------------------------------------------------
 
 locals {
-  uptime_hosts = local.behind_load_balancer ? {
+  # Identity-Aware Proxy lets no such check through.
+  uptime_hosts = local.iap ? {} : local.behind_load_balancer ? {
     (var.domain.name) = var.domain.name
   } : { for region, service in google_cloud_run_v2_service.app : region => trimprefix(service.uri, "https://") }
 }
@@ -51,6 +56,7 @@ resource "google_monitoring_uptime_check_config" "app" {
   for_each = local.uptime_hosts
 
   display_name = "${var.service}: ${each.key}"
+  user_labels  = local.labels
   period       = "60s" # of 300: it is also the traffic that the objectives need in a quiet hour
   timeout      = "10s"
 
@@ -60,6 +66,7 @@ resource "google_monitoring_uptime_check_config" "app" {
   }
 
   http_check {
+    path         = "/version" # goes through nginx to the responder, past the cache
     use_ssl      = true
     validate_ssl = true
 
@@ -71,6 +78,12 @@ resource "google_monitoring_uptime_check_config" "app" {
     }
   }
 
+  # Google's placeholder, or whatever else has taken the address, answers 200 as well.
+  content_matchers {
+    matcher = "MATCHES_REGEX"
+    content = "(?s).*\"commit\": ?\"[0-9a-f]{40}\".*" # as a whole, should a part of the body not do
+  }
+
   # Google refuses to delete one that an alert still names.
   lifecycle {
     create_before_destroy = true
@@ -78,10 +91,13 @@ resource "google_monitoring_uptime_check_config" "app" {
 }
 
 resource "google_monitoring_alert_policy" "uptime" {
+  count = local.iap ? 0 : 1
+
   display_name          = "${var.service}: does not answer"
   combiner              = "OR" # of one condition for each address
   severity              = "CRITICAL"
   notification_channels = local.channels
+  user_labels           = local.labels
 
   dynamic "conditions" {
     for_each = google_monitoring_uptime_check_config.app
@@ -120,22 +136,44 @@ resource "google_monitoring_alert_policy" "uptime" {
 resource "google_monitoring_custom_service" "app" {
   service_id   = var.service
   display_name = var.service
+  user_labels  = local.labels
 
   depends_on = [google_project_service.api]
 }
 
-# Ratios of requests, so that a client's mistake (4xx) counts as an answer and not as a failure.
+# Ratios of requests, so that a client's mistake (4xx) counts as an answer and not as a failure; but
+# 429 for want of an instance is one. 30 days, which the thresholds of the burn rates are made for.
 resource "google_monitoring_slo" "availability" {
   service             = google_monitoring_custom_service.app.service_id
   slo_id              = "availability"
-  display_name        = "99.9 % of requests are answered without 5xx"
+  display_name        = "99.9 % of requests are answered without 5xx and not for want of an instance 429"
   goal                = 0.999
-  rolling_period_days = 28 # whole weeks, so that every window has as many week-ends
+  rolling_period_days = local.period
+  user_labels         = local.labels
 
   request_based_sli {
     good_total_ratio {
-      total_service_filter = local.metric["request_count"]
-      bad_service_filter   = local.failures
+      total_service_filter = local.counted["requests"]
+      bad_service_filter   = local.counted["failures"]
+    }
+  }
+}
+
+# What users see at the domain: the load balancer's own 5xx as well, as when no backend can be reached.
+resource "google_monitoring_slo" "edge" {
+  count = local.load_balancer ? 1 : 0
+
+  service             = google_monitoring_custom_service.app.service_id
+  slo_id              = "edge"
+  display_name        = "99.9 % of requests are answered without 5xx at the domain"
+  goal                = 0.999
+  rolling_period_days = local.period
+  user_labels         = local.labels
+
+  request_based_sli {
+    good_total_ratio {
+      total_service_filter = local.edge
+      bad_service_filter   = "${local.edge} AND metric.labels.response_code_class=500"
     }
   }
 }
@@ -145,7 +183,8 @@ resource "google_monitoring_slo" "latency" {
   slo_id              = "latency"
   display_name        = "99 % of requests are answered within 300 ms"
   goal                = 0.99
-  rolling_period_days = 28
+  rolling_period_days = local.period
+  user_labels         = local.labels
 
   request_based_sli {
     distribution_cut {
@@ -157,16 +196,17 @@ resource "google_monitoring_slo" "latency" {
   }
 }
 
-# A burn rate of 1 uses up the error budget in exactly 28 days. The long window says that it
+# A burn rate of 1 uses up the error budget in exactly the period. The long window says that it
 # matters, the short one that it still goes on: without it an alert stays for hours after the end.
 #
 # The uptime check alone sends some 360 requests an hour, so one failure in a quiet hour is a burn
 # rate of 2.8 and wakes nobody.
 locals {
-  objectives = {
-    availability = google_monitoring_slo.availability
-    latency      = google_monitoring_slo.latency
-  }
+  period = 30 # days
+  objectives = merge(
+    { availability = google_monitoring_slo.availability, latency = google_monitoring_slo.latency },
+    { for objective in google_monitoring_slo.edge : "edge" => objective },
+  )
   burn_rates = {
     fast   = { rate = 14.4, long = "3600s", short = "300s", severity = "CRITICAL" } # 2 % of the budget in 1 h
     medium = { rate = 6, long = "21600s", short = "1800s", severity = "CRITICAL" }  # 5 % in 6 h
@@ -184,6 +224,7 @@ resource "google_monitoring_alert_policy" "burn_rate" {
   combiner              = "AND"
   severity              = each.value.severity
   notification_channels = local.channels
+  user_labels           = local.labels
 
   dynamic "conditions" {
     for_each = [each.value.long, each.value.short]
@@ -199,7 +240,7 @@ resource "google_monitoring_alert_policy" "burn_rate" {
   }
 
   documentation {
-    content = "${local.objectives[each.value.objective].display_name}: at this rate the error budget of 28 days is gone in ${floor(28 * 24 / each.value.rate)} hours."
+    content = "${local.objectives[each.value.objective].display_name}: at this rate the error budget of ${local.period} days is gone in ${floor(local.period * 24 / each.value.rate)} hours."
     links {
       display_name = "Runbook"
       url          = local.runbook
@@ -214,6 +255,7 @@ resource "google_monitoring_alert_policy" "instances" {
   combiner              = "OR" # of one condition
   severity              = "WARNING"
   notification_channels = local.channels
+  user_labels           = local.labels
 
   conditions {
     display_name = "More than 80 % of ${var.max_instances} instances in a region"
@@ -240,12 +282,93 @@ resource "google_monitoring_alert_policy" "instances" {
   }
 }
 
-# A build that is cancelled, or killed in the middle, may not get to put the traffic back.
+# A build that is cancelled, or killed in the middle, may not get to put the traffic back. Whatever it
+# leaves that is not settled has the tag, so the address that a revision has by its tag is asked: it
+# answers while a rollout goes on, and for longer than one may last only when that was killed.
+resource "google_monitoring_uptime_check_config" "candidate" {
+  for_each = local.iap ? {} : google_cloud_run_v2_service.app
+
+  display_name = "${var.service}: candidate in ${each.key}"
+  period       = "300s" # the alert waits for longer
+  timeout      = "10s"
+  user_labels  = local.labels
+
+  monitored_resource {
+    type = "uptime_url"
+    labels = {
+      project_id = var.project_id
+      host       = local.behind_load_balancer ? var.domain.name : "candidate---${trimprefix(each.value.uri, "https://")}"
+    }
+  }
+
+  http_check {
+    path         = "/health"
+    use_ssl      = true
+    validate_ssl = true
+    headers      = local.behind_load_balancer ? { X-Candidate = each.key } : {}
+
+    dynamic "service_agent_authentication" {
+      for_each = var.public ? [] : [1]
+      content {
+        type = "OIDC_TOKEN"
+      }
+    }
+  }
+
+  # Google refuses to delete one that an alert still names.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "google_monitoring_alert_policy" "candidate" {
+  count = local.iap ? 0 : 1
+
+  display_name          = "${var.service}: a rollout was left"
+  combiner              = "OR" # of one condition for each region
+  severity              = "WARNING"
+  notification_channels = local.channels
+  user_labels           = local.labels
+
+  dynamic "conditions" {
+    for_each = google_monitoring_uptime_check_config.candidate
+    content {
+      display_name = "The candidate in ${conditions.key} has had its tag for longer than a rollout takes"
+      condition_threshold {
+        filter = join(" AND ", [
+          "resource.type=\"uptime_url\"",
+          "metric.type=\"monitoring.googleapis.com/uptime_check/check_passed\"",
+          "metric.labels.check_id=\"${conditions.value.uptime_check_id}\"",
+        ])
+        comparison      = "COMPARISON_GT"
+        threshold_value = 1                                                  # places that get an answer
+        duration        = "${max(1200, 900 * length(local.regions) + 300)}s" # cloudbuild/rollout has 900 s for a region at most
+        aggregations {
+          alignment_period     = "600s" # two periods of the check
+          per_series_aligner   = "ALIGN_NEXT_OLDER"
+          cross_series_reducer = "REDUCE_COUNT_TRUE"
+          group_by_fields      = ["resource.label.host"]
+        }
+      }
+    }
+  }
+
+  documentation {
+    content = "A revision has the tag candidate for longer than a rollout takes: a build was killed before it could finish or put back. The next rollout puts it back; make rollback does at once."
+    links {
+      display_name = "Runbook"
+      url          = local.runbook
+    }
+  }
+}
+
+# A split without the tag is somebody's own, by hand.
 resource "google_monitoring_alert_policy" "split" {
-  display_name          = "${var.service}: a rollout is stuck"
+  display_name          = "${var.service}: the traffic is split"
   combiner              = "OR" # of one condition
   severity              = "WARNING"
   notification_channels = local.channels
+  user_labels           = local.labels
 
   conditions {
     display_name = "Two revisions have been answering in a region for half an hour"
@@ -270,6 +393,41 @@ resource "google_monitoring_alert_policy" "split" {
   }
 }
 
+# The service's own lines, as of a worker that died, and the platform's about instances, as of one that
+# has no memory left. What it says of single requests is the objectives' part.
+resource "google_monitoring_alert_policy" "errors" {
+  display_name          = "${var.service}: reports an error"
+  combiner              = "OR" # of one condition
+  severity              = "WARNING"
+  notification_channels = local.channels
+  user_labels           = local.labels
+
+  conditions {
+    display_name = "A line of severity ERROR or above"
+    condition_matched_log {
+      filter = "${local.of_service} AND (log_id(\"run.googleapis.com/stdout\") OR log_id(\"run.googleapis.com/stderr\") OR log_id(\"run.googleapis.com/varlog/system\")) AND severity>=ERROR"
+      label_extractors = {
+        component = "EXTRACT(jsonPayload.component)"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "1800s"
+    notification_rate_limit {
+      period = "3600s" # a fault writes a line for each request
+    }
+  }
+
+  documentation {
+    content = "The service has written a line of severity ERROR or above. Users may or may not have noticed: the objectives say that."
+    links {
+      display_name = "Runbook"
+      url          = local.runbook
+    }
+  }
+}
+
 # Cloud Build has no metric of its builds. Its own last line starts with ERROR, those of the steps
 # start with the step. Pull requests may fail: their trigger is not among these.
 resource "google_monitoring_alert_policy" "builds" {
@@ -277,13 +435,14 @@ resource "google_monitoring_alert_policy" "builds" {
   combiner              = "OR" # of one condition
   severity              = "WARNING"
   notification_channels = local.channels
+  user_labels           = local.labels
 
   conditions {
     display_name = "A build ended with an error"
     condition_matched_log {
       filter = join(" AND ", [
         "resource.type=\"build\"",
-        "resource.labels.build_trigger_id=(${join(" OR ", [for trigger in local.main_triggers : "\"${trigger.trigger_id}\""])})",
+        "resource.labels.build_trigger_id=(${join(" OR ", [for trigger in concat(local.main_triggers, [google_cloudbuild_trigger.rebuild]) : "\"${trigger.trigger_id}\""])})",
         "textPayload=~\"^ERROR\"",
       ])
     }

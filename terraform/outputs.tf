@@ -49,6 +49,11 @@ output "trigger" {
   value       = local.main_triggers[0].name
 }
 
+output "rebuild_trigger" {
+  description = "Trigger that rebuilds main if Debian has newer packages."
+  value       = google_cloudbuild_trigger.rebuild.name
+}
+
 output "commands" {
   description = "What to run next."
   value = merge(

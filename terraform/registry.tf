@@ -64,3 +64,24 @@ resource "google_artifact_registry_repository" "cache" {
 
   depends_on = [google_project_service.api]
 }
+
+# The bill of materials of each image, which Artifact Registry shows beside it and keeps here.
+resource "google_storage_bucket" "sbom" {
+  name     = "${var.project_id}-${var.service}-sbom" # bucket names are unique in the world
+  location = var.region
+
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = true # the images that it is about go as well
+
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      age = 365 # days; an image that still serves then has been rebuilt
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}

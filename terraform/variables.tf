@@ -149,9 +149,48 @@ variable "secrets" {
 }
 
 variable "public" {
-  description = "Whether anybody may call the service. When false, callers need roles/run.invoker."
+  description = "Whether anybody may call the service. When false, callers need roles/run.invoker, or are among iap_members."
   type        = bool
   default     = true
+}
+
+variable "iap_members" {
+  description = "Who may come, with a browser, through Identity-Aware Proxy, like group:staff@example.com, in a project of an organisation. Needs public = false; when empty, there is no such proxy."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.iap_members : can(regex("^(user|group|domain|serviceAccount):[^@\\s]+(@[^@\\s]+)?$", member))])
+    error_message = "iap_members holds something that is not like user:somebody@example.com, group:..., domain:example.com or serviceAccount:...."
+  }
+  validation {
+    condition     = length(var.iap_members) == 0 || !var.public
+    error_message = "iap_members are those who may come, and public = true lets everybody in. Set public = false."
+  }
+  validation {
+    condition     = length(var.iap_members) == 0 || !try(var.domain.cdn, false)
+    error_message = "iap_members: Identity-Aware Proxy and Cloud CDN exclude each other. Leave out domain.cdn."
+  }
+}
+
+variable "vpc" {
+  description = <<-EOT
+    Network that the service reaches its own network's addresses through; null is none, as it calls nobody.
+    network: its name, or its path where it is another project's.
+    subnetworks: for each region the name of the subnetwork; without, the one that is called like the network.
+    all_traffic: true sends everything there, what is meant for the Internet as well.
+  EOT
+  type = object({
+    network     = string
+    subnetworks = optional(map(string), {})
+    all_traffic = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.vpc == null || length(setsubtract(keys(try(var.vpc.subnetworks, {})), concat([var.region], var.additional_regions))) == 0
+    error_message = "vpc.subnetworks names a region in which nothing serves. Its keys are from region and additional_regions."
+  }
 }
 
 variable "cpu" {
@@ -163,6 +202,12 @@ variable "cpu" {
     condition     = contains([1, 2, 4, 6, 8], var.cpu)
     error_message = "cpu has to be 1, 2, 4, 6 or 8: with less than one Cloud Run gives an instance one request at a time."
   }
+}
+
+variable "cpu_idle" {
+  description = "Whether an instance's CPU is given, and billed, only while it answers. false: always; dearer at rest, cheaper under steady load, since requests cost nothing then (docs/deploy.md)."
+  type        = bool
+  default     = true
 }
 
 variable "memory" {
@@ -203,7 +248,7 @@ variable "min_instances" {
 }
 
 variable "max_instances" {
-  description = "Instances per region at most: the bound on what a flood of requests can cost."
+  description = "Instances per region at most: the bound on what CPU and memory can cost. It does not bound what requests, logs and data cost (docs/deploy.md)."
   type        = number
   default     = 10
 
@@ -217,6 +262,12 @@ variable "deletion_protection" {
   description = "Whether Terraform refuses to delete the service."
   type        = bool
   default     = true
+}
+
+variable "metrics_sidecar" {
+  description = "Whether a second container in each instance hands the responder's own metrics to Managed Service for Prometheus. It wants cpu_idle = false, doubles the instance, and costs by the sample (docs/deploy.md)."
+  type        = bool
+  default     = false
 }
 
 # --- Delivery -------------------------------------------------------------------------------
@@ -258,6 +309,17 @@ variable "test_pull_requests" {
   description = "Whether pull requests are tested. When two services come from one repository, one is enough."
   type        = bool
   default     = true
+}
+
+variable "rebuild_schedule" {
+  description = "When main is built anew without cache, in UTC as for cron, and rolled out if a package of the image has changed; null is never."
+  type        = string
+  default     = "0 4 * * 1" # Monday at 4: whoever looks at it has the week before them
+
+  validation {
+    condition     = var.rebuild_schedule == null || can(regex("^(\\S+ ){4}\\S+$", var.rebuild_schedule))
+    error_message = "rebuild_schedule is not five fields as cron has them: minute, hour, day, month, day of the week. Leave it out for Mondays, or null for never."
+  }
 }
 
 # --- Domain ---------------------------------------------------------------------------------
@@ -310,6 +372,17 @@ variable "alert_email" {
   validation {
     condition     = var.alert_email == null || can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", var.alert_email))
     error_message = "alert_email is not an e-mail address. Leave it out if nobody is to be told."
+  }
+}
+
+variable "request_log_share" {
+  description = "Share of the answered requests that Cloud Run's request log and the load balancer's keep, 0 to 1. What failed or took a second is kept whole."
+  type        = number
+  default     = 0.1 # a flood is a tenth of the entries, and a quiet service still has hundreds a day
+
+  validation {
+    condition     = var.request_log_share >= 0 && var.request_log_share <= 1
+    error_message = "request_log_share is a share: 0 keeps nothing of what was answered, 0.1 a tenth, 1 everything."
   }
 }
 

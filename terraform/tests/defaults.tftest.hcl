@@ -70,6 +70,10 @@ run "service" {
     condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].liveness_probe[0].http_get[0].path == "/health"
     error_message = "Liveness has to be probed at /health."
   }
+  assert {
+    condition     = length(google_cloud_run_v2_service.app["europe-west1"].template[0].containers) == 1 && length(google_cloud_run_v2_service.app["europe-west1"].template[0].vpc_access) == 0 && length(google_cloud_run_v2_service.app["europe-west1"].template[0].volumes) == 0 && google_cloud_run_v2_service.app["europe-west1"].iap_enabled == false
+    error_message = "No second container, network or proxy unless asked for."
+  }
 }
 
 run "settings_arrive" {
@@ -78,6 +82,8 @@ run "settings_arrive" {
     env                 = { GREETING = "Grüß Gott,", GREETING_NAME = "Universe", OTHER = "" }
     secrets             = { PASSWORD = { secret = "hello-password", version = "7" }, KEY = { secret = "hello-key", version = "1" } }
     cpu                 = 2
+    cpu_idle            = false
+    vpc                 = { network = "inside", subnetworks = { europe-west1 = "inside-eu" } }
     memory              = "1Gi"
     concurrency         = 80
     min_instances       = 3
@@ -97,6 +103,14 @@ run "settings_arrive" {
   assert {
     condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].limits == tomap({ cpu = "2", memory = "1Gi" }) && google_cloud_run_v2_service.app["europe-west1"].template[0].max_instance_request_concurrency == 80
     error_message = "cpu, memory and concurrency have to reach the instance."
+  }
+  assert {
+    condition     = !google_cloud_run_v2_service.app["europe-west1"].template[0].containers[0].resources[0].cpu_idle
+    error_message = "cpu_idle has to reach the instance."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.app["europe-west1"].template[0].vpc_access[0].egress == "PRIVATE_RANGES_ONLY" && one(google_cloud_run_v2_service.app["europe-west1"].template[0].vpc_access[0].network_interfaces).network == "inside" && one(google_cloud_run_v2_service.app["europe-west1"].template[0].vpc_access[0].network_interfaces).subnetwork == "inside-eu" && contains(keys(google_project_service.api), "compute.googleapis.com")
+    error_message = "The service has to reach its network, in the region's own subnetwork, and the Internet directly."
   }
   assert {
     condition     = google_cloud_run_v2_service.app["europe-west1"].scaling[0].min_instance_count == 3 && google_cloud_run_v2_service.app["europe-west1"].scaling[0].max_instance_count == 7
@@ -168,9 +182,12 @@ run "delivery" {
     condition = keys(google_project_service.api) == [
       "artifactregistry.googleapis.com",
       "cloudbuild.googleapis.com",
+      "cloudscheduler.googleapis.com",
+      "containeranalysis.googleapis.com",
       "iam.googleapis.com",
       "logging.googleapis.com",
       "monitoring.googleapis.com",
+      "pubsub.googleapis.com",
       "run.googleapis.com",
       "secretmanager.googleapis.com",
     ]
@@ -212,6 +229,8 @@ run "delivery" {
       _REGIONS          = "europe-west1"
       _PRIVATE          = "false"
       _CANDIDATE_ORIGIN = ""
+      _SCAN             = ""
+      _SBOM             = "example-project-hello-fcgi-sbom"
     })
     error_message = "The substitutions are not those that cloudbuild.yaml reads."
   }
@@ -265,8 +284,54 @@ run "scanning_when_asked_for" {
     error_message = "scan_images has to scan images."
   }
   assert {
+    condition     = google_cloudbuild_trigger.merge[0].substitutions._SCAN == "europe" && contains(keys(google_project_service.api), "ondemandscanning.googleapis.com")
+    error_message = "scan_images has to scan for a rollout, in the part of the world that the region is in."
+  }
+  assert {
     condition     = google_artifact_registry_repository.cache.vulnerability_scanning_config[0].enablement_config == "DISABLED"
     error_message = "The cache is never run, so it is never scanned."
+  }
+}
+
+run "bills_of_materials" {
+  command = plan
+
+  assert {
+    condition     = google_storage_bucket.sbom.uniform_bucket_level_access && google_storage_bucket.sbom.public_access_prevention == "enforced" && google_storage_bucket_iam_member.deploy_writes_sbom.role == "roles/storage.objectUser" && google_storage_bucket_iam_member.deploy_writes_sbom.member == google_service_account.deploy.member
+    error_message = "The deploy identity has to write bills of materials into a bucket that is nobody else's."
+  }
+}
+
+run "rebuilds" {
+  command = plan
+
+  assert {
+    condition     = google_cloud_scheduler_job.rebuild[0].schedule == "0 4 * * 1" && google_cloud_scheduler_job.rebuild[0].time_zone == "Etc/UTC" && google_cloud_scheduler_job.rebuild[0].pubsub_target[0].topic_name == google_pubsub_topic.rebuild.id
+    error_message = "The clock has to send its message every week."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.rebuild.pubsub_config[0].topic == google_pubsub_topic.rebuild.id && google_cloudbuild_trigger.rebuild.service_account == google_service_account.rebuild.id
+    error_message = "The message has to start the rebuild, as an identity of its own."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.rebuild.git_file_source[0].path == "cloudbuild/rebuild.yaml" && google_cloudbuild_trigger.rebuild.git_file_source[0].revision == "refs/heads/main" && google_cloudbuild_trigger.rebuild.source_to_build[0].ref == "refs/heads/main"
+    error_message = "The rebuild has to run cloudbuild/rebuild.yaml of main."
+  }
+  assert {
+    condition     = google_cloudbuild_trigger.rebuild.substitutions == tomap({ _SERVICE = "hello-fcgi", _REGIONS = "europe-west1", _REGION = "europe-west1", _TRIGGER = "hello-fcgi-merge" }) && output.rebuild_trigger == "hello-fcgi-rebuild"
+    error_message = "The substitutions are not those that cloudbuild/rebuild.yaml reads."
+  }
+}
+
+run "rebuilds_by_hand_only" {
+  command = plan
+  variables {
+    rebuild_schedule = null
+  }
+
+  assert {
+    condition     = length(google_cloud_scheduler_job.rebuild) == 0 && google_cloudbuild_trigger.rebuild.name == "hello-fcgi-rebuild" && !contains(keys(google_project_service.api), "cloudscheduler.googleapis.com")
+    error_message = "Without a schedule there is no clock, but make rebuild still has its trigger."
   }
 }
 

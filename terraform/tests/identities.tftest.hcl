@@ -20,8 +20,27 @@ run "one_build" {
     condition = toset([for grant in google_project_iam_member.build_logs : "${grant.role} ${grant.member}"]) == toset([
       "roles/logging.logWriter ${google_service_account.deploy.member}",
       "roles/logging.logWriter ${google_service_account.pull_request[0].member}",
-    ]) && length(google_project_iam_member.deploy_reads_provenance) == 0
-    error_message = "On the project the identities of builds may write logs, and nothing else."
+      "roles/logging.logWriter ${google_service_account.rebuild.member}",
+    ]) && length(google_project_iam_member.deploy_reads_provenance) == 0 && length(google_project_iam_member.deploy_scans) == 0
+    error_message = "On the project the identities of builds may write logs."
+  }
+  assert {
+    condition     = google_project_iam_member.deploy_reads_metrics.role == "roles/monitoring.viewer" && google_project_iam_member.deploy_reads_metrics.member == google_service_account.deploy.member
+    error_message = "The deploy identity compares what Cloud Monitoring knows of two revisions."
+  }
+  assert {
+    condition = toset([
+      "${google_project_iam_member.rebuild_starts_builds.role} ${google_project_iam_member.rebuild_starts_builds.member}",
+      "${google_service_account_iam_member.rebuild_as_main.role} on ${google_service_account_iam_member.rebuild_as_main.service_account_id} ${google_service_account_iam_member.rebuild_as_main.member}",
+      "${google_artifact_registry_repository_iam_member.rebuild_reads_images.role} ${google_artifact_registry_repository_iam_member.rebuild_reads_images.member}",
+      one([for grant in google_cloud_run_v2_service_iam_member.rebuild_reads_service : "${grant.name} ${grant.role} ${grant.member}"]),
+      ]) == toset([for grant in [
+        "roles/cloudbuild.builds.editor",
+        "roles/iam.serviceAccountUser on ${google_service_account.deploy.name}",
+        "roles/artifactregistry.reader",
+        "hello-fcgi roles/run.viewer",
+    ] : "${grant} ${google_service_account.rebuild.member}"])
+    error_message = "The rebuild identity looks at what serves, and starts the main trigger."
   }
   assert {
     condition = toset([for grant in google_artifact_registry_repository_iam_member.push : "${grant.repository} ${grant.role} ${grant.member}"]) == toset([
@@ -115,6 +134,7 @@ run "two_builds" {
       "roles/logging.logWriter ${google_service_account.build[0].member}",
       "roles/logging.logWriter ${google_service_account.deploy.member}",
       "roles/logging.logWriter ${google_service_account.pull_request[0].member}",
+      "roles/logging.logWriter ${google_service_account.rebuild.member}",
       "roles/containeranalysis.occurrences.viewer ${google_service_account.deploy.member}",
     ])
     error_message = "On the project the identities of builds write logs, and the deploy identity reads provenance."
@@ -130,5 +150,9 @@ run "two_builds" {
   assert {
     condition     = alltrue([for grant in concat(values(google_cloud_run_v2_service_iam_member.deploy), [google_service_account_iam_member.deploy_as_runtime]) : grant.member == google_service_account.deploy.member])
     error_message = "The build identity must not deploy."
+  }
+  assert {
+    condition     = google_service_account_iam_member.rebuild_as_main.service_account_id == google_service_account.build[0].name
+    error_message = "The rebuild identity starts the trigger that builds, not the one that deploys."
   }
 }

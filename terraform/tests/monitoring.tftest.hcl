@@ -17,20 +17,100 @@ run "objectives" {
   command = plan
 
   assert {
-    condition     = google_monitoring_slo.availability.goal == 0.999 && google_monitoring_slo.availability.rolling_period_days == 28 && google_monitoring_slo.latency.goal == 0.99 && google_monitoring_slo.latency.rolling_period_days == 28
-    error_message = "The objectives are 99.9 % available and 99 % fast, over 28 days."
+    condition     = google_monitoring_slo.availability.goal == 0.999 && google_monitoring_slo.availability.rolling_period_days == 30 && google_monitoring_slo.latency.goal == 0.99 && google_monitoring_slo.latency.rolling_period_days == 30 && length(google_monitoring_slo.edge) == 0
+    error_message = "The objectives are 99.9 % available and 99 % fast, over 30 days."
   }
   assert {
-    condition     = google_monitoring_slo.availability.request_based_sli[0].good_total_ratio[0].bad_service_filter == "${google_monitoring_slo.availability.request_based_sli[0].good_total_ratio[0].total_service_filter} AND metric.labels.response_code_class=\"5xx\""
-    error_message = "A failure is a 5xx among the same requests, and nothing else."
+    condition = { for use, filter in {
+      total = google_monitoring_slo.availability.request_based_sli[0].good_total_ratio[0].total_service_filter
+      bad   = google_monitoring_slo.availability.request_based_sli[0].good_total_ratio[0].bad_service_filter
+      } : use => filter } == { for use, name in { total = "requests", bad = "failures" } :
+      use => "metric.type=\"logging.googleapis.com/user/hello-fcgi-${name}\" AND resource.type=\"cloud_run_revision\""
+    }
+    error_message = "Requests and failures have to be those that the log counts."
+  }
+  assert {
+    condition     = google_logging_metric.requests["failures"].filter == "${google_logging_metric.requests["requests"].filter} AND (httpRequest.status>=500 OR httpRequest.status=429)" && strcontains(google_logging_metric.requests["requests"].filter, "log_id(\"run.googleapis.com/requests\")")
+    error_message = "A failure is, of all requests, a 5xx or a 429 for want of an instance, and nothing else."
   }
   assert {
     condition     = google_monitoring_slo.latency.request_based_sli[0].distribution_cut[0].range[0].max == 300
     error_message = "Fast is within 300 ms."
   }
   assert {
-    condition     = alltrue([for filter in [google_monitoring_slo.availability.request_based_sli[0].good_total_ratio[0].total_service_filter, google_monitoring_slo.latency.request_based_sli[0].distribution_cut[0].distribution_filter] : strcontains(filter, "resource.labels.service_name=\"hello-fcgi\"") && !strcontains(filter, "location")])
+    condition     = alltrue([for filter in [google_logging_metric.requests["requests"].filter, google_monitoring_slo.latency.request_based_sli[0].distribution_cut[0].distribution_filter] : strcontains(filter, "resource.labels.service_name=\"hello-fcgi\"") && !strcontains(filter, "location")])
     error_message = "The objectives have to be about this service, in all its regions."
+  }
+}
+
+run "objective_of_the_domain" {
+  command = plan
+  variables {
+    domain = { name = "hello.example.com" }
+  }
+
+  assert {
+    condition     = google_monitoring_slo.edge[0].request_based_sli[0].good_total_ratio[0].bad_service_filter == "${google_monitoring_slo.edge[0].request_based_sli[0].good_total_ratio[0].total_service_filter} AND metric.labels.response_code_class=500" && strcontains(google_monitoring_slo.edge[0].request_based_sli[0].good_total_ratio[0].total_service_filter, "resource.labels.url_map_name=\"hello-fcgi\"")
+    error_message = "What the load balancer itself answers 5xx has to count."
+  }
+  assert {
+    condition     = length(google_monitoring_alert_policy.burn_rate) == 9 && strcontains(google_monitoring_alert_policy.burn_rate["edge-fast"].conditions[0].condition_threshold[0].filter, "serviceLevelObjectives/edge")
+    error_message = "The domain's budget has to be watched like the others."
+  }
+}
+
+# A threshold is the share of the budget that is gone by the end of the long window, times how often
+# that window fits into the period.
+run "rates_fit_the_period" {
+  command = plan
+
+  assert {
+    condition = alltrue([for name, share in { fast = 0.02, medium = 0.05, slow = 0.1 } :
+      abs(google_monitoring_alert_policy.burn_rate["availability-${name}"].conditions[0].condition_threshold[0].threshold_value - share * google_monitoring_slo.availability.rolling_period_days * 86400 / { fast = 3600, medium = 21600, slow = 86400 }[name]) < 0.001
+    ])
+    error_message = "The thresholds are not those of the objectives' period."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.burn_rate["availability-fast"].documentation[0].content, "the error budget of 30 days is gone in 50 hours")
+    error_message = "The alert has to say how long the budget lasts."
+  }
+}
+
+run "what_is_kept_of_the_log" {
+  command = plan
+
+  assert {
+    condition     = google_logging_project_exclusion.answered[0].filter == "${google_logging_metric.requests["requests"].filter} AND httpRequest.status<400 AND httpRequest.latency<\"1s\" AND sample(insertId, 0.9)" && length(google_logging_project_exclusion.passed_on) == 0
+    error_message = "Nine of ten requests that were answered in time have to be left out, and no other entry."
+  }
+}
+
+run "all_of_the_log" {
+  command = plan
+  variables {
+    request_log_share = 1
+  }
+
+  assert {
+    condition     = length(google_logging_project_exclusion.answered) == 0
+    error_message = "request_log_share = 1 has to keep everything."
+  }
+}
+
+run "what_the_load_balancer_refuses" {
+  command = plan
+  variables {
+    domain            = { name = "hello.example.com" }
+    request_log_share = 0.25
+  }
+
+  assert {
+    condition     = google_compute_backend_service.app[0].log_config[0].enable && google_compute_backend_service.app[0].log_config[0].sample_rate == 0.25
+    error_message = "A share of what the load balancer does has to be logged."
+  }
+  assert {
+    condition     = google_logging_project_exclusion.passed_on[0].filter == "resource.type=\"http_load_balancer\" AND resource.labels.url_map_name=(\"hello-fcgi\" OR \"hello-fcgi-redirect\") AND httpRequest.status<400"
+    error_message = "What was passed on and answered is in Cloud Run's log already."
   }
 }
 
@@ -75,15 +155,27 @@ run "uptime_and_builds" {
     error_message = "The uptime check has to ask every minute by HTTPS, and look at the certificate."
   }
   assert {
-    condition     = google_monitoring_alert_policy.uptime.severity == "CRITICAL" && length(google_monitoring_alert_policy.uptime.conditions) == 1
+    condition = [
+      for body in [
+        "{\"version\": \"1.0.0\", \"commit\": \"0123456789abcdef0123456789abcdef01234567\", \"service\": \"hello-fcgi\"}\n",
+        "{\"version\":\"1.0.0\",\"commit\":\"0123456789abcdef0123456789abcdef01234567\"}",
+        "<!doctype html>\n<title>Congratulations | Cloud Run</title>\n<p>It's running!",
+        "ok\n",
+        "{\"version\": \"1.0.0\", \"commit\": \"unknown\"}",
+      ] : can(regex("^(?:${one(google_monitoring_uptime_check_config.app["europe-west1"].content_matchers).content})$", body))
+    ] == [true, true, false, false, false] && google_monitoring_uptime_check_config.app["europe-west1"].http_check[0].path == "/version"
+    error_message = "The uptime check has to read what came: Google's placeholder answers 200 too."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.uptime[0].severity == "CRITICAL" && length(google_monitoring_alert_policy.uptime[0].conditions) == 1
     error_message = "No answer pages."
   }
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.uptime.conditions[0].condition_threshold[0].filter, "metric.labels.check_id=\"id-of-check\"") && google_monitoring_alert_policy.uptime.conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_COUNT_FALSE" && google_monitoring_alert_policy.uptime.conditions[0].condition_threshold[0].comparison == "COMPARISON_GT" && google_monitoring_alert_policy.uptime.conditions[0].condition_threshold[0].threshold_value == 1
+    condition     = strcontains(google_monitoring_alert_policy.uptime[0].conditions[0].condition_threshold[0].filter, "metric.labels.check_id=\"id-of-check\"") && google_monitoring_alert_policy.uptime[0].conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_COUNT_FALSE" && google_monitoring_alert_policy.uptime[0].conditions[0].condition_threshold[0].comparison == "COMPARISON_GT" && google_monitoring_alert_policy.uptime[0].conditions[0].condition_threshold[0].threshold_value == 1
     error_message = "No answer at more than one place pages: a single one may be the place's own trouble."
   }
   assert {
-    condition     = google_monitoring_alert_policy.builds.conditions[0].condition_matched_log[0].filter == "resource.type=\"build\" AND resource.labels.build_trigger_id=(\"id-of-merge\") AND textPayload=~\"^ERROR\""
+    condition     = google_monitoring_alert_policy.builds.conditions[0].condition_matched_log[0].filter == "resource.type=\"build\" AND resource.labels.build_trigger_id=(\"id-of-merge\" OR \"id-of-rebuild\") AND textPayload=~\"^ERROR\""
     error_message = "A failed build of main has to be told, that of a pull request not."
   }
   assert {
@@ -117,12 +209,51 @@ run "stuck_rollout" {
   }
 }
 
+run "left_rollout" {
+  command = plan
+
+  assert {
+    condition     = google_monitoring_uptime_check_config.candidate["europe-west1"].monitored_resource[0].labels.host == "candidate---hello-fcgi-abc123-ew.a.run.app" && google_monitoring_uptime_check_config.candidate["europe-west1"].http_check[0].path == "/health"
+    error_message = "The address that a revision has by the tag has to be asked."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.candidate[0].conditions[0].condition_threshold[0].filter, "metric.labels.check_id=\"id-of-candidate\"") && google_monitoring_alert_policy.candidate[0].conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_COUNT_TRUE" && google_monitoring_alert_policy.candidate[0].conditions[0].condition_threshold[0].comparison == "COMPARISON_GT" && google_monitoring_alert_policy.candidate[0].conditions[0].condition_threshold[0].duration == "1200s"
+    error_message = "A tag that is there for longer than a rollout takes has to be told, whatever the traffic is."
+  }
+}
+
+run "left_rollout_behind_a_domain_in_three_regions" {
+  command = plan
+  variables {
+    domain             = { name = "hello.example.com" }
+    additional_regions = ["us-central1", "asia-east1"]
+  }
+
+  assert {
+    condition     = { for region, check in google_monitoring_uptime_check_config.candidate : region => "${check.monitored_resource[0].labels.host} ${check.http_check[0].headers.X-Candidate}" } == { for region in ["asia-east1", "europe-west1", "us-central1"] : region => "hello.example.com ${region}" }
+    error_message = "Each region's candidate has to be asked as the rollout asks it."
+  }
+  assert {
+    condition     = [for condition in google_monitoring_alert_policy.candidate[0].conditions : condition.condition_threshold[0].duration] == ["3000s", "3000s", "3000s"]
+    error_message = "The alert has to wait for as long as a rollout over all regions may take."
+  }
+}
+
+run "its_own_errors" {
+  command = plan
+
+  assert {
+    condition     = google_monitoring_alert_policy.errors.conditions[0].condition_matched_log[0].filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"hello-fcgi\" AND (log_id(\"run.googleapis.com/stdout\") OR log_id(\"run.googleapis.com/stderr\") OR log_id(\"run.googleapis.com/varlog/system\")) AND severity>=ERROR" && google_monitoring_alert_policy.errors.alert_strategy[0].notification_rate_limit[0].period == "3600s"
+    error_message = "What the service itself calls an error has to be told, once an hour at most."
+  }
+}
+
 run "dashboard" {
   command = plan
 
   assert {
     condition = alltrue([for number in [
-      "request_count", "response_code_class", "request_latencies", "revision_name", "container/instance_count",
+      "request_count", "response_code_class", "hello-fcgi-failures", "request_latencies", "revision_name", "container/instance_count",
       "container/startup_latencies", "container/cpu/utilizations", "container/memory/utilizations",
       "serviceLevelObjectives/availability", "serviceLevelObjectives/latency", "severity>=WARNING",
     ] : strcontains(replace(google_monitoring_dashboard.app.dashboard_json, "\\u003e", ">"), number)])
@@ -147,7 +278,7 @@ run "what_to_do" {
   command = plan
 
   assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.documentation[0].links[0].url == "https://github.com/example/hello/blob/main/docs/runbook.md"])
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.candidate, [google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.documentation[0].links[0].url == "https://github.com/example/hello/blob/main/docs/runbook.md"])
     error_message = "Every alert has to lead to the runbook."
   }
 }
@@ -164,7 +295,7 @@ run "nobody_to_tell" {
     error_message = "Without an address there is no channel."
   }
   assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : length(policy.notification_channels) == 0]) && length(google_monitoring_alert_policy.burn_rate) == 6
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.candidate, [google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : length(policy.notification_channels) == 0]) && length(google_monitoring_alert_policy.burn_rate) == 6
     error_message = "The alerts have to be there without an address, for the console."
   }
   assert {
@@ -184,7 +315,7 @@ run "somebody_to_tell" {
     error_message = "The channel has to be the address."
   }
   assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), [google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.notification_channels == tolist([google_monitoring_notification_channel.email[0].id])])
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.candidate, [google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.notification_channels == tolist([google_monitoring_notification_channel.email[0].id])])
     error_message = "Every alert has to reach the address."
   }
   assert {

@@ -59,6 +59,8 @@ run "deploy_only_deploys" {
       _REGIONS          = "europe-west1"
       _PRIVATE          = "false"
       _CANDIDATE_ORIGIN = ""
+      _SCAN             = ""
+      _SBOM             = "example-project-hello-fcgi-sbom"
     })
     error_message = "The substitutions are not those that cloudbuild/deploy.yaml reads."
   }
@@ -84,6 +86,7 @@ run "only_new_commits_of_this_image_start_a_deploy" {
     condition = [
       for tag in [
         "europe-west1-docker.pkg.dev/example-project/hello-fcgi/hello-fcgi:0123456789abcdef0123456789abcdef01234567",
+        "europe-west1-docker.pkg.dev/example-project/hello-fcgi/hello-fcgi:0123456789abcdef0123456789abcdef01234567-20261125T1858Z",
         "",
         "europe-west1-docker.pkg.dev/example-project/hello-fcgi/hello-fcgi:latest",
         "europe-west1-docker.pkg.dev/example-project/hello-fcgi/hello-fcgi:sha256-0123456789abcdef0123456789abcdef01234567.sig",
@@ -91,7 +94,7 @@ run "only_new_commits_of_this_image_start_a_deploy" {
         "europe-west1-docker.pkg.dev/example-project/hello-fcgi/other:0123456789abcdef0123456789abcdef01234567",
         "europe-west1-dockerxpkg.dev/example-project/hello-fcgi/hello-fcgi:0123456789abcdef0123456789abcdef01234567",
       ] : can(regex(split("\"", google_cloudbuild_trigger.deploy[0].filter)[3], tag))
-    ] == [true, false, false, false, false, false, false]
+    ] == [true, true, false, false, false, false, false, false]
     error_message = "A message that is not a new commit of this image would start a deploy, or the right one would not."
   }
 }
@@ -112,11 +115,11 @@ run "failures_of_both_are_told" {
   command = plan
 
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.builds.conditions[0].condition_matched_log[0].filter, "build_trigger_id=(\"id-of-build\" OR \"id-of-deploy\")")
+    condition     = strcontains(google_monitoring_alert_policy.builds.conditions[0].condition_matched_log[0].filter, "build_trigger_id=(\"id-of-build\" OR \"id-of-deploy\" OR \"id-of-rebuild\")")
     error_message = "Both builds have to be watched."
   }
   assert {
-    condition     = output.trigger == "hello-fcgi-build"
+    condition     = output.trigger == "hello-fcgi-build" && google_cloudbuild_trigger.rebuild.substitutions._TRIGGER == "hello-fcgi-build"
     error_message = "The first build is started at the trigger that builds."
   }
 }

@@ -26,7 +26,7 @@ run "a_service_each" {
     error_message = "The deploy identity has to deploy to both."
   }
   assert {
-    condition     = keys(google_monitoring_uptime_check_config.app) == ["europe-west1", "us-central1"] && length(google_monitoring_alert_policy.uptime.conditions) == 2
+    condition     = keys(google_monitoring_uptime_check_config.app) == ["europe-west1", "us-central1"] && length(google_monitoring_alert_policy.uptime[0].conditions) == 2
     error_message = "Both have to be watched."
   }
 }

@@ -25,6 +25,9 @@ run "edges_are_accepted" {
     secrets              = { PASSWORD = { secret = "A_secret-1", version = "12" } }
     cpu                  = 8
     memory               = "32Gi"
+    request_log_share    = 0
+    rebuild_schedule     = "*/5 0 1,15 * MON-FRI"
+    vpc                  = { network = "projects/host/global/networks/shared" }
     concurrency          = 1000
     min_instances        = 2
     max_instances        = 2
@@ -49,6 +52,8 @@ run "not_what_is_meant" {
     env                        = { GREETING = "" }
     cpu                        = 3
     memory                     = "512MB"
+    rebuild_schedule           = "weekly"
+    request_log_share          = -1
     concurrency                = 0
     max_instances              = 1
     provenance                 = true
@@ -67,6 +72,8 @@ run "not_what_is_meant" {
     var.env,
     var.cpu,
     var.memory,
+    var.request_log_share,
+    var.rebuild_schedule,
     var.concurrency,
     var.max_instances,
     var.binary_authorization,
@@ -86,6 +93,7 @@ run "out_of_bounds" {
     env                        = { GREETING_NAME = "🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍" } # 65
     cpu                        = 0.5
     memory                     = "0Mi"
+    request_log_share          = 10
     concurrency                = 1001
     max_instances              = 1001
     domain                     = { name = "hello.example.com", requests_per_minute = 0 }
@@ -100,6 +108,7 @@ run "out_of_bounds" {
     var.env,
     var.cpu,
     var.memory,
+    var.request_log_share,
     var.concurrency,
     var.max_instances,
     var.domain,
@@ -146,6 +155,14 @@ run "nothing_to_look_for" {
     binary_authorization = "dry_run"
   }
   expect_failures = [var.binary_authorization]
+}
+
+run "a_network_elsewhere" {
+  command = plan
+  variables {
+    vpc = { network = "inside", subnetworks = { us-central1 = "inside-us" } }
+  }
+  expect_failures = [var.vpc]
 }
 
 run "mapping_with_a_part_of_the_load_balancer" {

@@ -119,6 +119,8 @@ def test_build_files_use_the_substitutions_that_their_trigger_sets(name, trigger
     assert sets - uses <= {
         "_ACTION",
         "_IMAGE",
+        "_SBOM",
+        "_SCAN",
     }, f"the trigger {trigger} sets {sets - uses} for nobody"
 
 

@@ -12,6 +12,7 @@ VARIANTS = {
     "domain": {"domain": {"name": "hello.example.com", "managed_zone": True}},
     "two regions": {"additional_regions": ["us-central1"]},
     "two builds": {"provenance": True},
+    "behind a proxy": {"public": False, "iap_members": ["group:staff@example.com"]},
     "everything": {
         "public": False,
         "provenance": True,
@@ -20,6 +21,9 @@ VARIANTS = {
         "additional_regions": ["us-central1"],
         "domain": {"name": "hello.example.com", "cdn": True},
         "labels": {"team": "web"},
+        "metrics_sidecar": True,
+        "cpu_idle": False,
+        "vpc": {"network": "inside", "all_traffic": True},
         "env": {"GREETING": "Hi"},
         "secrets": {"PASSWORD": {"secret": "password", "version": "3"}},
         "budget": {"billing_account": "012345-6789AB-CDEF01", "amount": 20},
@@ -77,25 +81,50 @@ def expected_grants(variables):
     grants = {
         "deploy: roles/logging.logWriter on the project",
         "pr: roles/logging.logWriter on the project",
+        "rebuild: roles/logging.logWriter on the project",
+        "deploy: roles/monitoring.viewer on the project",
+        "deploy: roles/containeranalysis.notes.editor on the project",
+        "deploy: roles/containeranalysis.occurrences.editor on the project",
+        "deploy: roles/storage.objectUser on bucket example-project-hello-fcgi-sbom",
         "deploy: roles/iam.serviceAccountUser on identity run",
+        "rebuild: roles/cloudbuild.builds.editor on the project",
+        f"rebuild: roles/iam.serviceAccountUser on identity {pusher}",
+        "rebuild: roles/artifactregistry.reader on repository hello-fcgi",
         f"{pusher}: roles/artifactregistry.writer on repository hello-fcgi",
         f"{pusher}: roles/artifactregistry.writer on repository hello-fcgi-cache",
         "agent gcp-sa-cloudbuild: roles/secretmanager.secretAccessor on secret hello-fcgi-github-token",
     }
     grants |= {
-        f"deploy: roles/run.developer on service hello-fcgi in {region}" for region in regions
+        f"{who} on service hello-fcgi in {region}"
+        for region in regions
+        for who in ("deploy: roles/run.developer", "rebuild: roles/run.viewer")
     }
+    grants |= {
+        f"run: roles/secretmanager.secretAccessor on secret {each['secret']}"
+        for each in variables.get("secrets", {}).values()
+    }
+    if variables.get("scan_images"):
+        grants.add("deploy: roles/ondemandscanning.admin on the project")
+    if variables.get("metrics_sidecar"):
+        grants |= {
+            "run: roles/monitoring.metricWriter on the project",
+            "run: roles/secretmanager.secretAccessor on secret hello-fcgi-metrics",
+        }
     if provenance:
         grants |= {
             "build: roles/logging.logWriter on the project",
             "deploy: roles/containeranalysis.occurrences.viewer on the project",
             "deploy: roles/artifactregistry.reader on repository hello-fcgi",
         }
-    grants |= {
-        f"run: roles/secretmanager.secretAccessor on secret {each['secret']}"
-        for each in variables.get("secrets", {}).values()
-    }
-    if not variables.get("public", True):
+    if members := variables.get("iap_members"):
+        grants.add("deploy: roles/iam.serviceAccountTokenCreator on identity deploy")
+        for region in regions:
+            grants.add(f"agent gcp-sa-iap: roles/run.invoker on service hello-fcgi in {region}")
+            grants |= {
+                f"{who}: roles/iap.httpsResourceAccessor on the proxy of hello-fcgi in {region}"
+                for who in ("deploy", *members)
+            }
+    elif not variables.get("public", True):
         grants.add("deploy: roles/iam.serviceAccountOpenIdTokenCreator on identity deploy")
         for caller in ("deploy", "agent gcp-sa-monitoring-notification"):
             grants |= {
@@ -114,6 +143,10 @@ def actual_grants(state):
         "google_artifact_registry_repository_iam_member": lambda grant: "repository "
         + grant["repository"].split("/")[-1],
         "google_cloud_run_v2_service_iam_member": lambda grant: f"service {grant['name'].split('/')[-1]} in {grant['location']}",
+        "google_storage_bucket_iam_member": lambda grant: "bucket "
+        + grant["bucket"].removeprefix("b/"),
+        "google_iap_web_cloud_run_service_iam_member": lambda grant: "the proxy of "
+        f"{grant['cloud_run_service_name'].split('/')[-1]} in {grant['location']}",
         "google_secret_manager_secret_iam_member": lambda grant: "secret "
         + grant["secret_id"].split("/")[-1],
     }
@@ -139,6 +172,23 @@ def test_every_grant_is_on_the_list(applied):
     assert actual_grants(applied.read_state()) == sorted(expected_grants(VARIANTS[applied.variant]))
 
 
+# Which kinds take labels is the provider's to say: those whose things have such an attribute.
+def test_everything_that_takes_labels_has_them(applied):
+    wanted = {"service": "hello-fcgi"} | VARIANTS[applied.variant].get("labels", {})
+    state = applied.read_state()
+    labelled = {
+        (resource["type"], resource["name"]): attributes.get("effective_labels")
+        or attributes.get("user_labels")
+        for resource in state["resources"]
+        if resource["mode"] == "managed"
+        for attributes in [resource["instances"][0]["attributes"]]
+        if {"effective_labels", "user_labels"} & set(attributes)
+    }
+    assert len(labelled) > 12
+    without = [name for name, labels in labelled.items() if not (labels or {}).items() >= wanted.items()]
+    assert not without, f"without the labels {wanted}: {without}"
+
+
 def test_the_public_is_named_nowhere(applied):
     state = applied.read_state()
     assert "allUsers" not in json.dumps(state) and "allAuthenticatedUsers" not in json.dumps(state)
@@ -160,13 +210,14 @@ def deploy(state):
     state = copy.deepcopy(state)
     for service in instances(state, "google_cloud_run_v2_service"):
         old, new = "hello-fcgi-00001-abc", "hello-fcgi-00002-xyz"
-        deployed = {"commit": COMMIT, "committed": "1760000000", "replaces": old}
+        deployed = {"commit": COMMIT, "committed": "1760000000", "rollout": "0123abcd"}
         labels = service["effective_labels"] | deployed
         service.update(
             {
                 "client": "gcloud",
                 "client_version": "528.0.0",
                 "effective_labels": labels,
+                "effective_annotations": {"delivery": '{"served": ["hello-fcgi-00001-abc"]}'},
                 "etag": '"another"',
                 "generation": "3",
                 "observed_generation": "3",
@@ -250,7 +301,7 @@ CHANGES = {
         [
             (
                 f'google_monitoring_uptime_check_config.app["{region}"]',
-                "google_monitoring_alert_policy.uptime",
+                "google_monitoring_alert_policy.uptime[0]",
             )
             for region in BOTH
         ]
@@ -258,7 +309,11 @@ CHANGES = {
             (
                 'google_compute_region_network_endpoint_group.app["us-central1"]',
                 "google_compute_backend_service.app[0]",
-            )
+            ),
+            (
+                'google_monitoring_uptime_check_config.candidate["us-central1"]',
+                "google_monitoring_alert_policy.candidate[0]",
+            ),
         ],
     ),
     "the run.app address comes back and nobody is told any more": (
@@ -271,7 +326,7 @@ CHANGES = {
             ),
             (
                 'google_monitoring_uptime_check_config.app["hello.example.com"]',
-                "google_monitoring_alert_policy.uptime",
+                "google_monitoring_alert_policy.uptime[0]",
             ),
             (
                 "google_monitoring_notification_channel.email[0]",

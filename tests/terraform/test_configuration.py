@@ -68,6 +68,8 @@ MISTAKES = [
         "env": ({"GREETING": "", "WORKERS": "0", "CACHE": "on"}, "GREETING = , WORKERS = 0. What"),
         "cpu": (3, "1, 2, 4, 6 or 8"),
         "memory": ("512MB", "for example 512Mi"),
+        "request_log_share": (10, "0.1 a tenth"),
+        "rebuild_schedule": ("weekly", "minute, hour, day"),
         "concurrency": (1001, "from 1 to 1000"),
         "max_instances": (1, "from 2 to 1000"),
         "binary_authorization": ("on", "off, dry_run or enforced"),
@@ -89,6 +91,8 @@ MISTAKES = [
     {"secrets": ({"KEY": {"secret": "key", "version": "latest"}}, "gcloud secrets versions list")},
     {"secrets": ({"KEY": {"secret": "a/key", "version": "1"}}, "never the value")},
     {"secrets": ({"CACHE": {"secret": "key", "version": "1"}}, "settings in env")},
+    {"iap_members": (["group:staff@example.com"], "Set public = false")},
+    {"vpc": ({"network": "inside", "subnetworks": {"us-east1": "x"}}, "region and additional")},
     {"domain": ({"name": "https://hello.example.com"}, "without https://")},
     {"domain": ({"name": "hello.example.com", "requests_per_minute": 0}, "1 or more")},
     {

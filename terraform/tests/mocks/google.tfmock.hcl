@@ -20,6 +20,16 @@ override_resource {
 }
 
 override_resource {
+  target = google_service_account.rebuild
+  values = {
+    id     = "projects/example-project/serviceAccounts/hello-fcgi-rebuild@example-project.iam.gserviceaccount.com"
+    name   = "projects/example-project/serviceAccounts/hello-fcgi-rebuild@example-project.iam.gserviceaccount.com"
+    email  = "hello-fcgi-rebuild@example-project.iam.gserviceaccount.com"
+    member = "serviceAccount:hello-fcgi-rebuild@example-project.iam.gserviceaccount.com"
+  }
+}
+
+override_resource {
   target = google_service_account.deploy
   values = {
     id     = "projects/example-project/serviceAccounts/hello-fcgi-deploy@example-project.iam.gserviceaccount.com"
@@ -96,6 +106,25 @@ override_resource {
   target = google_cloudbuild_trigger.pull_request
   values = {
     trigger_id = "id-of-pull-request"
+  }
+}
+
+mock_resource "google_pubsub_topic" {
+  defaults = {
+    id = "projects/example-project/topics/hello-fcgi-rebuild"
+  }
+}
+
+override_resource {
+  target = google_cloudbuild_trigger.rebuild
+  values = {
+    trigger_id = "id-of-rebuild"
+  }
+}
+
+mock_resource "google_secret_manager_secret_version" {
+  defaults = {
+    version = "1"
   }
 }
 
@@ -239,9 +268,23 @@ mock_resource "google_monitoring_uptime_check_config" {
 }
 
 override_resource {
+  target = google_monitoring_uptime_check_config.candidate
+  values = {
+    uptime_check_id = "id-of-candidate"
+  }
+}
+
+override_resource {
   target = google_monitoring_slo.availability
   values = {
     name = "projects/123456789012/services/hello-fcgi/serviceLevelObjectives/availability"
+  }
+}
+
+override_resource {
+  target = google_monitoring_slo.edge
+  values = {
+    name = "projects/123456789012/services/hello-fcgi/serviceLevelObjectives/edge"
   }
 }
 
