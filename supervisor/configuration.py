@@ -26,6 +26,7 @@ def holes(values, ipv6):
         "CACHE": values["CACHE"],
         "ACCESS_LOG": values["ACCESS_LOG"],
         "TRACES": f"projects/{project}/traces/" if project else "",
+        "RUN": os.urandom(4).hex(),
         "LISTEN_IPV6": f"listen [::]:{values['PORT']} backlog=4096;" if ipv6 else "",
     }
 

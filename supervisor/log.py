@@ -2,6 +2,7 @@
 
 import os
 import select
+import stat
 import sys
 import time
 
@@ -10,15 +11,33 @@ import entry as entries
 PENDING_MAX = 256 * 1024  # bytes that wait for a reader; what comes then is dropped, and counted
 
 
+def open_writer():
+    """A descriptor for what is written to stderr, and how many bytes a write may have. Another one of
+    the same pipe, so that it does not block, which would be the case for whoever else has it, too, if
+    it was set there. Where that is not to be had: a pipe that is ready takes PIPE_BUF bytes."""
+    try:
+        if stat.S_ISFIFO(os.fstat(2).st_mode):
+            return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC), 64 * 1024
+    except OSError:
+        pass
+    return 2, select.PIPE_BUF
+
+
 class Log:
     """Lines on their way to stderr. A reader that is gone or asleep must not stop the service."""
 
     def __init__(self):
         self.as_text, self.colour = False, False
-        self.pending = b""
+        self.pending = []  # pieces, the next one last
+        self.size = 0  # of all of them
         self.dropped = 0
+        self.fd, self.piece = 2, select.PIPE_BUF
         self.ready = select.poll()
         self.ready.register(2, select.POLLOUT)
+
+    def open(self):
+        """To be called once, when there is a stderr."""
+        self.fd, self.piece = open_writer()
 
     def configure(self, form):
         """form: json or text; None: text on a terminal, which NO_COLOR (https://no-color.org) and
@@ -45,10 +64,13 @@ class Log:
 
     def pass_on(self, lines, count):
         """Whole lines, as they are; count: how many."""
-        if len(self.pending) + len(lines) > PENDING_MAX and not self.flush():
+        if self.size + len(lines) > PENDING_MAX and not self.flush():
             self.dropped += count
             return
-        self.pending += lines
+        starts = range(0, len(lines), self.piece)
+        view = memoryview(lines)
+        self.pending[:0] = [view[start : start + self.piece] for start in reversed(starts)]
+        self.size += len(lines)
         self.flush()
 
     def flush(self, seconds=0):
@@ -59,20 +81,24 @@ class Log:
             left = max(0, deadline - time.monotonic())
             if not self.ready.poll(left * 1000):
                 return False
-            self.write_some()
+            self.write_piece()
             if not self.pending and self.dropped:
                 dropped, self.dropped = self.dropped, 0
                 self.write("WARNING", f"{dropped} lines were dropped: nobody read them")
         return True
 
-    def write_some(self):
-        """A pipe that is ready takes PIPE_BUF bytes without blocking."""
+    def write_piece(self):
+        piece = self.pending.pop()
         try:
-            written = os.write(2, self.pending[: select.PIPE_BUF])
+            written = os.write(self.fd, piece)
+        except BlockingIOError:
+            written = 0
         except OSError:  # nobody will ever read it
-            self.pending, self.dropped = b"", 0
-        else:
-            self.pending = self.pending[written:]
+            self.pending, self.size, self.dropped = [], 0, 0
+            return
+        self.size -= written
+        if written < len(piece):
+            self.pending.append(piece[written:])
 
 
 LOG = Log()
@@ -85,6 +111,7 @@ def open_streams():
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    LOG.open()
 
 
 def fail(message, status=1):
