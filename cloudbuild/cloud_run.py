@@ -1,192 +1,182 @@
-"""A Cloud Run service in one region, seen and changed with gcloud.
+"""A Cloud Run service in one region, seen and changed.
 
-Needs Python 3.9 and gcloud. Environment: ROLLOUT_PATIENCE, the seconds in which a change has to be
-seen (60).
+Traffic is read and written through the Admin API and not with gcloud, which reads the service
+itself before it writes and so overwrites what somebody else has set a moment before. Each write
+here carries the etag of what was read, and names the two fields that it changes. A new revision is
+gcloud's work: that is more than two fields, and its one call is conditional too.
+
+Whether a write has been brought about is read from the service as well: operations are not below
+the service, which is all that the pipeline's identity has rights on.
 """
 
-import collections
-import json
-import os
-import shlex
-import signal
-import subprocess
 import time
-import urllib.error
-import urllib.request
 
-CANDIDATE = "candidate"  # the tag of a revision that is being tried; Terraform knows it too
-PATIENCE = float(os.environ.get("ROLLOUT_PATIENCE", "60"))
-PAUSE = PATIENCE / 60  # between two looks
+import traffic
+from gcloud import PATIENCE, PAUSE, Failure, gcloud, say
+from google_api import Api, Conflict, Unanswered
 
 
-class Failure(Exception):
-    """What went wrong, in words for whoever reads the log."""
+class Revision:
+    def __init__(self, shown):
+        container = main_container(shown)
+        labels = shown.get("labels", {})
+        self.name = traffic.short(shown["name"])
+        self.commit, self.rollout = labels.get("commit"), labels.get("rollout")
+        self.committed = int(labels.get("committed", 0))
+        self.image, self.created = container.get("image"), shown["createTime"]
+        self.environment = {
+            variable["name"]: variable.get("value", "") for variable in container.get("env", [])
+        }
+        ready = [one for one in shown.get("conditions", []) if one.get("type") == "Ready"]
+        self.ready = any(one.get("state") == "CONDITION_SUCCEEDED" for one in ready)
+
+    @property
+    def labels(self):
+        """Those that say what is in the image."""
+        known = {"commit": self.commit, "committed": str(self.committed or "")}
+        return {name: value for name, value in known.items() if value}
 
 
-STARTED = time.monotonic()
-
-
-def say(text):
-    print(f"[{time.monotonic() - STARTED:4.0f} s] {text}", flush=True)
-
-
-def command_line(*arguments):
-    return shlex.join(["gcloud", *arguments])
-
-
-def gcloud(*arguments, show=True):
-    """Runs gcloud and returns what it printed. Its own messages go where this program's go."""
-    if show:
-        say(f"$ {command_line(*arguments)}")
-    try:
-        process = subprocess.Popen(
-            ["gcloud", *arguments, "--quiet"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for this program, which then decides what to do
-        )
-    except OSError as error:
-        raise Failure(f"gcloud cannot be started ({error.strerror}): install the Google Cloud CLI")
-    try:
-        output = process.communicate(timeout=5 * PATIENCE)[0]
-    except subprocess.TimeoutExpired:
-        raise Failure(f"{command_line(*arguments)} did not end in {5 * PATIENCE:.0f} s")
-    finally:
-        if process.poll() is None:  # a signal came, or it took too long
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if process.returncode != 0:
-        raise Failure(f"{command_line(*arguments)} failed with status {process.returncode}")
-    return output
-
-
-def identity_token(audience):
-    """A token that tells a private service who asks. `gcloud auth print-identity-token` makes none
-    for a build's own service account, and by impersonation it would take the right to issue access
-    tokens as well. The API asks only for the right to issue this one."""
-    account = gcloud("config", "get-value", "account").strip()
-    api = os.environ.get(
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS", "https://iamcredentials.googleapis.com/"
-    )
-    request = urllib.request.Request(
-        f"{api}v1/projects/-/serviceAccounts/{account}:generateIdToken",
-        data=json.dumps({"audience": audience, "includeEmail": True}).encode(),
-        headers={
-            "Authorization": f"Bearer {gcloud('auth', 'print-access-token').strip()}",
-            "Content-Type": "application/json",
-        },
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)["token"]
-    except urllib.error.HTTPError as error:
-        reason = f"{error} {error.read(1000).decode(errors='replace')}"
-    except (OSError, ValueError, KeyError) as error:
-        reason = repr(error)
-    raise Failure(
-        f"{account} gets no identity token for {audience}: {reason}. It needs"
-        " roles/iam.serviceAccountOpenIdTokenCreator on itself, which Terraform grants"
-    )
-
-
-class State(collections.namedtuple("State", "shares candidate candidate_url url latest_created")):
-    """What gcloud says of a service: the percentages that revisions serve, the revision that has
-    the tag and its address, the service's address, and the newest revision."""
-
-    def __str__(self):
-        shares = ", ".join(f"{name} {share} %" for name, share in sorted(self.shares.items()))
-        return f"{shares or 'nothing serves'}; tag {CANDIDATE}: {self.candidate or 'none'}"
+def main_container(shown):
+    """The one that requests go to. A sidecar has no port."""
+    containers = shown.get("containers") or [{}]
+    return next((one for one in containers if one.get("ports")), containers[0])
 
 
 class Service:
-    def __init__(self, name, region, project):
-        self.name, self.region = name, region
-        self.place = (f"--region={region}", f"--project={project}")
+    def __init__(self, name, region, project, api=None, clock=time):
+        self.name, self.region, self.project, self.clock = name, region, project, clock
+        self.api = api or Api("run")
+        self.path = f"v2/projects/{project}/locations/{region}/services/{name}"
+        self.generation = 0  # the newest that was seen
+        self.goals = {}  # by their change: what has been tried to write
 
-    def read(self, show=True):
-        """Returns the State."""
-        text = gcloud(
-            "run", "services", "describe", self.name, *self.place, "--format=json", show=show
-        )
-        status = json.loads(text).get("status", {})
-        shares, tagged = collections.Counter(), {}
-        for target in status.get("traffic", []):
-            shares[target["revisionName"]] += target.get("percent", 0)
-            if target.get("tag") == CANDIDATE:
-                tagged = target
-        return State(
-            dict(+shares),
-            tagged.get("revisionName"),
-            tagged.get("url"),
-            status.get("url"),
-            status.get("latestCreatedRevisionName"),
-        )
+    def say(self, text):
+        say(f"{self.region}: {text}")
 
-    def wait_for(self, condition, what):
-        """Looks until condition(State) holds: what has been changed is not seen at once. Returns
-        the State."""
-        deadline = time.monotonic() + PATIENCE
-        state = self.read()
-        while not condition(state):
-            if time.monotonic() > deadline:
-                raise Failure(
-                    f"{self.region}: not so after {PATIENCE:.0f} s: {what}. It is: {state}"
-                )
-            time.sleep(PAUSE)
-            state = self.read(show=False)
-        return state
+    # Reading
+
+    def get(self, path, **query):
+        """Returns what is there. Tries again for as long as there is no answer."""
+        deadline = self.clock.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.api.call("GET", path, **query)
+            except Unanswered as failure:
+                if self.clock.monotonic() > deadline:
+                    raise Failure(str(failure))
+            self.clock.sleep(PAUSE)
+
+    def read(self):
+        """Returns the State. One that is older than what has been seen already is not taken."""
+        deadline = self.clock.monotonic() + PATIENCE
+        while True:
+            state = traffic.state_of(self.get(self.path))
+            if state.generation >= self.generation:
+                self.generation = state.generation
+                return state
+            if self.clock.monotonic() > deadline:
+                raise Failure(f"{self.region}: only old states can be read after {PATIENCE:.0f} s")
+            self.clock.sleep(PAUSE)
 
     def revision(self, name):
-        """Returns what gcloud knows of a revision."""
-        return json.loads(
-            gcloud("run", "revisions", "describe", name, *self.place, "--format=json")
-        )
+        return Revision(self.get(f"{self.path}/revisions/{name}"))
 
     def revisions(self):
-        """Returns the same for all revisions, the newest first."""
-        every = json.loads(
-            gcloud(
-                "run", "revisions", "list", f"--service={self.name}", *self.place, "--format=json"
-            )
+        """Returns all of them, the newest first."""
+        found, page = [], ""
+        while True:
+            answer = self.get(f"{self.path}/revisions", pageSize=100, pageToken=page)
+            found += map(Revision, answer.get("revisions", []))
+            page = answer.get("nextPageToken", "")
+            if not page:
+                return sorted(found, key=lambda one: (one.created, one.name), reverse=True)
+
+    # Writing
+
+    def patch(self, state, fields):
+        """Changes fields of the service, if it is still as it was when state was read."""
+        body = {"name": self.path.partition("/")[2], "etag": state.etag, **fields}
+        operation = self.api.call("PATCH", self.path, body, updateMask=",".join(fields))
+        if "error" in operation:
+            raise Failure(f"{self.region}: {operation['error'].get('message')}")
+        self.generation = max(
+            self.generation, int(operation.get("metadata", {}).get("generation", 0))
         )
-        return sorted(every, key=lambda one: one["metadata"]["creationTimestamp"], reverse=True)
+
+    def change(self, what, decide):
+        """Writes what decide(State) wants, for as long as it takes that the write meets what was
+        read; `what` names this change for good. Returns the Goal and the State in which it is seen.
+        """
+        deadline = self.clock.monotonic() + PATIENCE
+        while True:
+            state = self.read()
+            goal = self.goals.get(what)
+            if goal and goal.is_in(state):
+                break  # an earlier call was not answered, and has done it
+            goal = self.goals[what] = decide(state)
+            try:
+                self.write(state, goal)
+                break
+            except (Conflict, Unanswered) as reason:
+                self.say(f"once more: {reason}")
+                if self.clock.monotonic() > deadline:
+                    raise Failure(f"{self.region}: {goal} cannot be written: {reason}")
+            self.clock.sleep(PAUSE)
+        return goal, self.wait_until_seen(goal)
+
+    def write(self, state, goal):
+        self.say(f"writes {goal}")
+        annotations = {**state.annotations, traffic.RECORD: str(goal.record)}
+        self.patch(state, {"traffic": goal.targets(state.tags), "annotations": annotations})
+
+    def wait_until_seen(self, goal):
+        """Looks until requests are routed so. Returns the State; also one that somebody else has
+        made since, which is theirs to wait for."""
+        deadline = self.clock.monotonic() + PATIENCE
+        state = self.read()
+        while goal.is_in(state) and not state.seen:
+            if state.failure:
+                raise Failure(f"{self.region}: {goal} has failed: {state.failure}")
+            if self.clock.monotonic() > deadline:
+                raise Failure(f"{self.region}: not seen after {PATIENCE:.0f} s: {goal}")
+            self.clock.sleep(PAUSE)
+            state = self.read()
+        return state
 
     def deploy(self, image, labels):
         """Makes a revision that serves nobody. Neither --tag nor --revision-suffix, which would
         write a revision's name into the template, where Terraform would trip over it."""
         pairs = ",".join(f"{name}={value}" for name, value in labels.items())
         gcloud(
-            "run",
-            "deploy",
-            self.name,
-            *self.place,
-            f"--image={image}",
-            "--no-traffic",
-            f"--update-labels={pairs}",
+            *("run", "deploy", self.name, f"--region={self.region}", f"--project={self.project}"),
+            *(f"--image={image}", "--no-traffic", f"--update-labels={pairs}"),
         )
 
-    def traffic_command(self, shares=None, tag=None, untag=False):
-        command = ["run", "services", "update-traffic", self.name, *self.place]
-        if shares:
-            pairs = ",".join(f"{name}={share}" for name, share in shares.items() if share)
-            command.append(f"--to-revisions={pairs}")
-        if tag:
-            command.append(f"--update-tags={CANDIDATE}={tag}")
-        if untag:
-            command.append(f"--remove-tags={CANDIDATE}")
-        return command
-
-    def set_traffic(self, **change):
-        """Changes who serves which share (all of them are to be named), or the tag."""
-        gcloud(*self.traffic_command(**change))
-
-
-def labels_of(revision):
-    return revision["metadata"].get("labels", {})
-
-
-def environment_of(revision):
-    """The plain variables of a revision."""
-    variables = revision["spec"]["containers"][0].get("env", [])
-    return {variable["name"]: variable.get("value", "") for variable in variables}
+    def restore_template(self):
+        """Puts the image that serves into the template again, where a candidate's is left: the next
+        `terraform apply` makes a revision of what is in there, and fails if that does not start.
+        This makes one too, which serves nobody."""
+        deadline = self.clock.monotonic() + PATIENCE
+        while True:
+            state = self.read()
+            container, served = main_container(state.template), self.revision(state.serving)
+            if state.candidate or container.get("image") == served.image:
+                return  # a rollout that is under way does this when it ends
+            others = {"commit", "committed", "rollout"}
+            labels, template_labels = (
+                {**{name: text for name, text in old.items() if name not in others}, **served.labels}
+                for old in (state.labels, state.template.get("labels", {}))
+            )
+            containers = [
+                {**one, "image": served.image} if one is container else one
+                for one in state.template["containers"]
+            ]
+            template = {**state.template, "containers": containers, "labels": template_labels}
+            try:
+                self.patch(state, {"labels": labels, "template": template})
+                return self.say(f"the template has {served.image} again")
+            except (Conflict, Unanswered) as reason:
+                if self.clock.monotonic() > deadline:
+                    raise Failure(str(reason))
+            self.clock.sleep(PAUSE)

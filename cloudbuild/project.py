@@ -5,12 +5,14 @@ Needs Python 3.9, terraform and gcloud, with what docs/deploy.md sets up.
 """
 
 import json
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from cloud_run import Failure, Service, gcloud, say
+from cloud_run import Service
+from gcloud import Failure, gcloud, say
 
 TOP = Path(__file__).resolve().parent.parent
 TERRAFORM = (f"{TOP}/scripts/terraform",)  # for the environment in ENV
@@ -32,9 +34,11 @@ def outputs():
     ended = subprocess.run([*TERRAFORM, "output", "-json"], capture_output=True, text=True, cwd=TOP)
     values = json.loads(ended.stdout or "{}") if ended.returncode == 0 else {}
     if "project_id" not in values:
+        said = re.search(r"Error: .*", ended.stderr)
         raise Failure(
             "Terraform knows no project here. Make one with docs/deploy.md, or connect this"
-            f" checkout to the one there is: scripts/terraform init\n{ended.stderr.strip()}".rstrip()
+            " checkout to the one there is: scripts/terraform init"
+            + (f" (it said: {said[0]})" if said else "")
         )
     return {name: output["value"] for name, output in values.items()}
 

@@ -7,11 +7,16 @@ import json
 import os
 import pathlib
 import random
+import re
+import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 
+import run_model
 from service import BUILD, REPOSITORY, Native
+from store import Store, interfere, is_due, record
 
 HERE = pathlib.Path(__file__).parent
 SCRIPTS = REPOSITORY / "cloudbuild"
@@ -22,32 +27,17 @@ ACCOUNT = f"hello-fcgi-deploy@{PROJECT}.iam.gserviceaccount.com"
 PLACEHOLDER = "us-docker.pkg.dev/cloudrun/container/hello"
 SUFFIXES = {REGION: "abc", OTHER_REGION: "xyz"}
 
-# The calls of gcloud in a good rollout in one region.
-GOOD = [
-    "describe service",
-    "describe revision 1",
-    "deploy",
-    "describe service",
-    "describe revision 2",
-    "tag 2",
-    "describe service",
-    "describe service",
-    "traffic 2=10 1=90",
-    "describe service",
-    "describe service",
-    "traffic 2=50 1=50",
-    "describe service",
-    "describe service",
-    "traffic 2=100",
-    "describe service",
-    "describe service",
-    "untag",
-    "describe service",
-]
-CHANGING = [number for number, call in enumerate(GOOD) if not call.startswith("describe")]
+# The calls of gcloud and of the APIs in a good rollout in one region.
+GOOD = """token; read; read; read; revision 1; deploy; revisions; read; read; read; tag 2; read;
+read; traffic 2=10 1=90; read; read; traffic 2=50 1=50; read; read; traffic 2=100; read; read;
+read; untag; read; read; revision 2""".replace("\n", " ").split("; ")
+CHANGING = [
+    number for number, call in enumerate(GOOD) if call.split()[0] in ("deploy", "tag", "traffic", "untag")
+]  # fmt: skip
 
 # Each kind of address on a loopback address of its own, all at one port.
 KINDS = {"service": "127.0.1", "candidate": "127.0.2", "origin": "127.0.3", "iam": "127.0.4"}
+KINDS["run"] = "127.0.5"
 
 
 def digest_of(commit):
@@ -56,20 +46,29 @@ def digest_of(commit):
 
 
 def shorten(call):
-    """A call of gcloud in the words of GOOD."""
-    flags = dict(word.partition("=")[::2] for word in call if word.startswith("--"))
-    if "describe" in call:
-        what = f"revision {number_of(call[3])}" if "revisions" in call else "service"
-        return f"describe {what}"
-    if "deploy" in call:
-        return "deploy"
-    words = []
-    if "--to-revisions" in flags:
-        pairs = [pair.split("=") for pair in flags["--to-revisions"].split(",")]
-        words += ["traffic", *(f"{number_of(name)}={share}" for name, share in pairs)]
-    if "--update-tags" in flags:
-        words += ["tag", str(number_of(flags["--update-tags"].partition("=")[2]))]
-    return " ".join(words + ["untag"] * ("--remove-tags" in flags))
+    """A call in the words of GOOD."""
+    if call[0] == "api":
+        return call[3]
+    return {"run": "deploy", "auth": "token"}.get(call[0], call[0])
+
+
+def describe(method, rest, body, service):
+    """A call of the API in the words of GOOD."""
+    if method == "GET":
+        return {"": "read", "revisions": "revisions"}.get(rest) or f"revision {number_of(rest)}"
+    if "traffic" not in body:
+        return "template"
+    new, tag = {}, None
+    for target in body["traffic"]:
+        if target.get("percent"):
+            new[target["revision"]] = target["percent"]
+        tag = target["revision"] if target.get("tag") == "candidate" else tag
+    words, before = [], run_model.tags(service).get("candidate")
+    if new != run_model.shares(service):
+        words += ["traffic", *(f"{number_of(name)}={share}" for name, share in new.items())]
+    if tag != before:
+        words += ["tag", str(number_of(tag))] if tag else ["untag"]
+    return " ".join(words or ["write"])
 
 
 def number_of(revision):
@@ -162,7 +161,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.pass_on()
 
     def do_GET(self):
-        self.pass_on()
+        return self.run_api(None) if self.kind() == "run" else self.pass_on()
+
+    def do_PATCH(self):
+        self.run_api(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def kind(self):
         address = self.headers["Host"].partition(":")[0].rpartition(".")
@@ -177,6 +179,72 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(403, b'{"error": "Permission denied"}', "application/json")
         token = json.dumps({"token": f"for:{wanted['audience']}"}).encode()
         return self.answer(200, token, "application/json")
+
+    def run_api(self, body):
+        """The Admin API v2, with what is to go wrong at this call."""
+        cloud, url = self.server.cloud, urllib.parse.urlsplit(self.path)
+        parts = re.fullmatch(
+            f"/v2/projects/{PROJECT}/locations/([^/]+)/services/{SERVICE}/?(.*)", url.path
+        )
+        if self.headers["Authorization"] != f"Bearer {cloud.state()['access_token']}":
+            return self.answer_json(401, {"error": {"status": "UNAUTHENTICATED"}})
+        if not parts or parts[1] not in cloud.regions:
+            return self.answer_json(403, {"error": {"status": "PERMISSION_DENIED"}})
+        region, rest = parts.groups()
+        service = cloud.state()["services"][region]
+        words = describe(self.command, rest, body, service)
+        disturbance = record(cloud.directory, ["api", region, self.command, words])
+        if self.disturb(disturbance, "before"):
+            return None
+        status, answer = self.change(region, rest, body, dict(urllib.parse.parse_qsl(url.query)))
+        return self.disturb(disturbance, "after") or self.answer_json(status, answer)
+
+    def change(self, region, rest, body, query):
+        """Does what is asked for. Returns the status and the answer."""
+        with Store(self.server.cloud.directory) as state:
+            service, behaviour = state["services"][region], state["behaviour"]
+            try:
+                if body:
+                    before, answer = run_model.patch(service, body, query["updateMask"], time.time())
+                    service["late"] = {"looks": behaviour.get("late", 0), "shown": before}
+                    service["failure"] = behaviour.get("fails", "") if "traffic" in body else ""
+                elif rest:
+                    page = int(query.get("pageSize", 0)), query.get("pageToken")
+                    answer = run_model.get_below(service, rest, *page)
+                else:
+                    answer = run_model.get(service)
+            except run_model.Refused as refused:
+                return refused.code, refused.body
+        return 200, answer
+
+    def disturb(self, disturbance, moment):
+        """Returns whether the call has got all the answer that it gets."""
+        cloud = self.server.cloud
+        if is_due(disturbance, "signal", moment):
+            number = signal.Signals[disturbance["signal"]]
+            cloud.process.send_signal(number)
+            if number == signal.SIGKILL:
+                cloud.process.wait()
+            return number == signal.SIGKILL
+        interfere(cloud.directory, disturbance, moment)
+        if is_due(disturbance, "expire", moment):
+            return self.answer_json(401, {"error": {"status": "UNAUTHENTICATED"}})
+        if is_due(disturbance, "fail", moment):
+            return self.answer_json(disturbance.get("status", 503), {"error": {"message": "odd"}})
+        if is_due(disturbance, "hang", moment):
+            cloud.released.wait(60)
+            return True
+        if is_due(disturbance, "cut", moment):
+            self.close_connection = True
+            return True
+        return False
+
+    def answer_json(self, status, body):
+        try:
+            self.answer(status, json.dumps(body).encode(), "application/json")
+        except OSError:
+            pass  # whoever asked is gone
+        return True
 
     def target(self, state):
         """The region and the revision that a request is for; None where there is no such one."""
@@ -248,6 +316,8 @@ class Cloud:
         self.stuck = False  # whether the public address goes on leading to the first revision
         self.hide = 0  # requests to a new revision that get 404, as addresses are not there at once
         self.hidden_from = {}
+        self.process = None  # the program that was started last
+        self.released = threading.Event()  # ends the calls that hang
         self.server = Server(("0.0.0.0", 0), Handler)
         self.server.cloud = self
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
@@ -255,6 +325,7 @@ class Cloud:
         self.write(self.first_state(old))
 
     def close(self):
+        self.released.set()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
@@ -290,22 +361,17 @@ class Cloud:
         }
 
     def service(self, index, region, image, labels):
-        name = f"{SERVICE}-00001-{SUFFIXES[region]}"
-        template = {"image": image, "labels": labels, "env": []}
-        revision = {**template, "ready": True, "created": time.time() - 86400}
-        return {
-            "name": SERVICE,
-            "suffix": SUFFIXES[region],
-            "url": self.address("service", index),
-            "tag_url": self.address("candidate", index),
-            "labels": dict(labels),
-            "template": template,
-            "revisions": {name: revision},
-            "latest_created": name,
-            "latest_ready": name,
-            "traffic": [{"key": "LATEST", "percent": 100, "tag": None}],
-            "late": {"looks": 0, "shown": None},
-        }
+        return run_model.new_service(
+            SERVICE,
+            PROJECT,
+            region,
+            SUFFIXES[region],
+            image,
+            labels,
+            self.address("service", index),
+            self.address("candidate", index),
+            time.time() - 86400,
+        )
 
     def state(self):
         return json.loads((self.directory / "state.json").read_text())
@@ -325,7 +391,7 @@ class Cloud:
         return seen <= self.hide
 
     def disturb(self, number, what, when="before", **more):
-        """Says what is to happen at a call of gcloud, counted from 0."""
+        """Says what is to happen at a call of gcloud or the API, counted from 0."""
         disturbances = self.state()["disturbances"]
         disturbances[str(number)] = {"what": what, "when": when, **more}
         self.change(disturbances=disturbances)
@@ -340,21 +406,18 @@ class Cloud:
 
     def shares(self, region=REGION):
         """Who serves which percentage: the number of the revision, and the share."""
-        service, found = self.state()["services"][region], {}
-        for target in service["traffic"]:
-            name = service["latest_ready"] if target["key"] == "LATEST" else target["key"]
-            if target["percent"]:
-                found[number_of(name)] = found.get(number_of(name), 0) + target["percent"]
-        return found
+        found = run_model.shares(self.state()["services"][region])
+        return {number_of(name): share for name, share in found.items()}
 
     def tags(self, region=REGION):
-        traffic = self.state()["services"][region]["traffic"]
-        return {each["tag"]: number_of(each["key"]) for each in traffic if each["tag"]}
+        found = run_model.tags(self.state()["services"][region])
+        return {tag: number_of(name) for tag, name in found.items()}
 
     def calls(self, region=REGION):
-        """What gcloud was called for, in that region, in the words of GOOD."""
-        calls = self.state()["calls"]
-        return [shorten(call) for call in calls if f"--region={region}" in call]
+        """What was called for, in that region or in none, in the words of GOOD."""
+        others = {name for name in self.regions if name != region}
+        others |= {f"--region={name}" for name in others}
+        return [shorten(call) for call in self.state()["calls"] if not others & set(call)]
 
     def port(self, name, revision, state):
         """Where a revision really answers."""
@@ -373,6 +436,7 @@ class Cloud:
             "ROLLOUT_SOAK": "0.05",
             "ROLLOUT_LIMIT": "60",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS": f"{self.address('iam')}/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": f"{self.address('run')}/",
             **more,
         }
 
@@ -401,7 +465,7 @@ class Cloud:
         (self.directory / "outputs.json").write_text(json.dumps(shown))
 
     def start(self, command, **environment):
-        return subprocess.Popen(
+        self.process = subprocess.Popen(
             [str(word) for word in command],
             cwd=self.repository,
             env=self.environment(**environment),
@@ -410,6 +474,7 @@ class Cloud:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        return self.process
 
     def run(self, command, **environment):
         return Ended(self.start(command, **environment))

@@ -3,6 +3,8 @@
 import re
 import shlex
 
+from service import REPOSITORY
+
 OLD, NEW = 1, 2  # the revisions of the cloud, by number
 
 
@@ -28,4 +30,4 @@ def told_to_run(ended):
     """The one command that a person is told to run."""
     commands = re.findall("A PERSON HAS TO ACT. Run: (.*)", ended.log)
     assert len(commands) == 1, ended
-    return shlex.split(commands[0])
+    return shlex.split(f"{REPOSITORY}/{commands[0]}")

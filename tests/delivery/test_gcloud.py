@@ -164,10 +164,11 @@ def test_gcloud_takes_every_command_line_of_the_scripts(make_cloud, repository, 
     options = {"project": PROJECT, "image": digest_of(repository.new), "commit": repository.new}
     arguments = [f"--{name}={value}" for name, value in options.items()]
     cloud.run([SCRIPTS / "provenance", *arguments], ROLLOUT_PATIENCE="0.1")
-    calls = sorted({shlex.join(["gcloud", *call]) for call in cloud.state()["calls"]})
+    called = [call for call in cloud.state()["calls"] if call[0] != "api"]
+    calls = sorted({shlex.join(["gcloud", *call]) for call in called})
     calls.append("gcloud auth configure-docker europe-west1-docker.pkg.dev --quiet")  # push-commit
     kinds = {" ".join(re.findall(r" ([a-z-]+)(?= )", call)[:3]) for call in calls}
-    assert len(kinds) >= 8, f"the scripts were to use more of gcloud than {kinds}"
+    assert len(kinds) >= 6, f"the scripts were to use more of gcloud than {kinds}"
     wrong = [each for each in lint(calls, tmp_path) if not each[1]]
     assert not wrong, wrong
 

@@ -1,5 +1,7 @@
 """What people run: make status, rollback, deploy and push."""
 
+import re
+
 import pytest
 from cloud import OTHER_REGION, PROJECT, REGION, REPOSITORY, TRIGGER
 from outcome import NEW, OLD, check
@@ -51,12 +53,17 @@ def test_status_shows_revisions_with_traffic_tag_commit_and_image(cloud, make, r
     assert ended.status == 0, ended
     rows = [line.split() for line in ended.log.splitlines() if line.startswith("hello-fcgi-0")]
     assert [row[:-2] for row in rows] == [
-        ["hello-fcgi-00002-abc", "10", "%", "candidate", repository.new],
-        ["hello-fcgi-00001-abc", "90", "%", "-", repository.old],
+        ["hello-fcgi-00002-abc", "10", "%", "candidate", "yes", repository.new],
+        ["hello-fcgi-00001-abc", "90", "%", "-", "yes", repository.old],
     ], ended
     assert all("@sha256:" in row[-1] for row in rows), ended
     assert f"{REGION}  {cloud.address('service')}" in ended.log, ended
-    assert f"$ gcloud run revisions list --service=hello-fcgi --region={REGION}" in ended.log, ended
+
+
+def test_status_shows_what_was_gone_back_from(cloud, make, repository):
+    roll_out(cloud, repository.new)
+    assert make("rollback").status == 0
+    assert re.search("00002-abc .* gone back from .*" + repository.new, make("status").log)
 
 
 def test_status_shows_every_region(two_regions):
@@ -74,7 +81,7 @@ def test_rollback_gives_the_traffic_to_the_revision_before(cloud, make, reposito
         cloud,
         0,
         {OLD: 100},
-        r"\$ gcloud .*00001-abc=100",
+        "writes hello-fcgi-00001-abc 100 %",
         "00001-abc serves 100 %",
     )
 
@@ -84,7 +91,7 @@ def test_rollback_skips_what_was_never_rolled_out(cloud, make, repository):
     assert cloud.rollout(repository.new).status == 1
     cloud.breaks_at = {}
     roll_out(cloud, repository.newer)
-    assert cloud.shares() == {3: 100}
+    assert cloud.shares() == {4: 100}  # 3 has put the image that serves into the template again
     check(make("rollback"), cloud, 0, {OLD: 100})
 
 
@@ -93,7 +100,7 @@ def test_rollback_twice_goes_back_twice_and_then_wants_to_be_told(cloud, make, r
     roll_out(cloud, repository.newer)
     check(make("rollback"), cloud, 0, {NEW: 100})
     check(make("rollback"), cloud, 0, {OLD: 100})
-    check(make("rollback"), cloud, 2, {OLD: 100}, "nobody knows .* make rollback TO=REVISION")
+    check(make("rollback"), cloud, 2, {OLD: 100}, "nothing with another commit .* TO=COMMIT")
 
 
 @pytest.mark.parametrize("to", ["hello-fcgi-00001-abc", "commit", "short commit"])
@@ -142,12 +149,109 @@ def test_rollback_to_what_one_region_does_not_have_changes_none(two_regions, rep
     check(ended, two_regions, 2, {NEW: 100}, f"{OTHER_REGION}: there is no revision or commit")
 
 
+def test_rollback_takes_one_revision_for_each_region(two_regions, repository):
+    roll_out(two_regions, repository.new)
+    ended = maker(two_regions)("rollback", "TO=hello-fcgi-00001-abc hello-fcgi-00001-xyz")
+    check(ended, two_regions, 0, {OLD: 100})
+
+
 def test_rollback_goes_on_when_a_region_fails_and_names_it(two_regions, repository):
     roll_out(two_regions, repository.new)
-    two_regions.disturb_all(f"update-traffic .*{REGION}", "fail")
-    ended = maker(two_regions)("rollback")
+    two_regions.disturb_all(f"api {REGION} PATCH", "fail", status=403)
+    make = maker(two_regions)
+    ended = make("rollback")
     check(ended, two_regions, 2, {OLD: 100}, regions=[OTHER_REGION])
     check(ended, two_regions, 2, {NEW: 100}, f"not rolled back: {REGION}", regions=[REGION])
+    two_regions.change(disturbances={})
+    check(make("rollback"), two_regions, 0, {OLD: 100})  # and not further where it was done
+
+
+@pytest.mark.parametrize("calls_off", ["has 10 %", f"{OTHER_REGION}: .* has 10 %"])
+def test_rollback_of_a_rollout_over_two_regions_takes_both_to_what_served(
+    two_regions, repository, calls_off
+):
+    roll_out(two_regions, repository.new)
+    two_regions.add_image(repository.newer)
+    rollout = two_regions.start(
+        two_regions.rollout_command(repository.newer), ROLLOUT_SOAK="1.5", ROLLOUT_PATIENCE="1"
+    )
+    said = ""
+    while not re.search(calls_off, said):
+        said += rollout.stdout.readline()
+    check(maker(two_regions)("rollback"), two_regions, 0, {NEW: 100})
+    said += rollout.communicate(timeout=30)[0]
+    assert rollout.returncode == 1 and "PERSON" not in said, said
+    check(Outcome(said), two_regions, 0, {NEW: 100})
+
+
+class Outcome:
+    """What has ended well, as check() has it."""
+
+    status = 0
+
+    def __init__(self, log):
+        self.log = log
+
+
+def test_rollback_skips_the_twin_of_what_serves(cloud, make, repository):
+    roll_out(cloud, repository.new)
+    roll_out(cloud, repository.new)
+    assert cloud.shares() == {3: 100}
+    check(make("rollback"), cloud, 0, {OLD: 100})
+
+
+def test_rollback_does_not_go_back_to_what_was_gone_back_from(cloud, make, repository):
+    roll_out(cloud, repository.new)
+    assert make("rollback").status == 0
+    roll_out(cloud, repository.newer)
+    check(make("rollback"), cloud, 0, {OLD: 100})
+
+
+def test_rollback_to_a_commit_takes_the_revision_of_it_that_has_served(cloud, make, repository):
+    roll_out(cloud, repository.new)
+    cloud.breaks_at = {REGION: 10}
+    assert cloud.rollout(repository.new).status == 1  # the same commit once more, which fails
+    cloud.breaks_at = {}
+    roll_out(cloud, repository.newer)
+    check(make("rollback", f"TO={repository.new}"), cloud, 0, {NEW: 100})
+
+
+def test_rollback_to_a_commit_that_never_served_says_what_it_would_take(cloud, make, repository):
+    cloud.breaks_at = {REGION: 10}
+    assert cloud.rollout(repository.new).status == 1
+    cloud.breaks_at = {}
+    ended = make("rollback", f"TO={repository.new}")
+    says = "no revision of .* has ever served: hello-fcgi-00002-abc did not pass"
+    check(ended, cloud, 2, {OLD: 100}, says, "make rollback TO=hello-fcgi-00002-abc")
+    check(make("rollback", "TO=hello-fcgi-00002-abc"), cloud, 0, {NEW: 100})
+
+
+def test_after_a_rollback_the_template_has_the_image_that_serves(cloud, make, repository):
+    roll_out(cloud, repository.new)
+    assert make("rollback").status == 0
+    service = cloud.state()["services"][REGION]
+    serves = service["revisions"]["hello-fcgi-00001-abc"]
+    assert service["template"]["image"] == serves["image"]
+
+
+def test_a_rollout_that_waits_with_a_commit_that_is_gone_back_from_is_not_begun(
+    cloud, make, repository
+):
+    cloud.add_image(repository.new)
+    first = cloud.start(cloud.rollout_command(repository.new), ROLLOUT_SOAK="60")
+    said = ""
+    while "has 10 %" not in said:
+        said += first.stdout.readline()
+    second = cloud.start(cloud.rollout_command(repository.new))
+    waits = ""
+    while "waiting" not in waits:
+        waits += second.stdout.readline()
+    check(make("rollback"), cloud, 0, {OLD: 100})
+    first.terminate()
+    first.communicate(timeout=30)
+    waits += second.communicate(timeout=30)[0]
+    assert second.returncode == 1 and "somebody has gone back from" in waits, waits
+    assert cloud.shares() == {OLD: 100} and cloud.tags() == {}, waits
 
 
 # --- deploy -----------------------------------------------------------------------------------
@@ -214,6 +318,7 @@ def test_without_a_project_each_says_so(cloud, make, target):
     assert ended.status == 2, ended
     assert f"{target}: Terraform knows no project here" in ended.log, ended
     assert "docs/deploy.md" in ended.log and "terraform init" in ended.log, ended
+    assert len(ended.log.splitlines()) <= 2, ended  # this, and what make says of it
 
 
 @pytest.mark.parametrize("target", TARGETS)

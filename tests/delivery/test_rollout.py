@@ -1,9 +1,11 @@
 """cloudbuild/rollout: who serves, which tags are left and what is said, whatever happens."""
 
+import json
 import subprocess
 import time
 
 import pytest
+import run_model
 from cloud import GOOD, IMAGE, OTHER_REGION, REGION, SCRIPTS, Ended
 from outcome import NEW, OLD, check, check_put_back, told_to_run
 
@@ -27,7 +29,7 @@ def test_the_deploy_is_by_digest_without_traffic_and_leaves_the_template_unnamed
     revision = cloud.state()["services"][REGION]["revisions"]["hello-fcgi-00002-abc"]
     assert revision["image"].startswith(f"{IMAGE}@sha256:"), ended
     assert revision["labels"]["commit"] == repository.new, ended
-    assert revision["labels"]["replaces"] == "hello-fcgi-00001-abc", ended
+    assert len(revision["labels"]["rollout"]) == 12, ended
     assert revision["labels"]["committed"] == "1700000002", ended
 
 
@@ -74,7 +76,7 @@ def test_changes_may_be_seen_late(cloud, repository, breaks_at):
 def test_a_candidate_that_never_gets_ready_gets_no_traffic(cloud, repository):
     cloud.change(behaviour={"regions": {REGION: {"never_ready": True}}})
     ended = cloud.rollout(repository.new)
-    check_put_back(ended, cloud, "is not ready", "FAILED: gcloud run deploy", "was not touched")
+    check_put_back(ended, cloud, "FAILED: .*00002-abc is not ready", "was not touched")
     assert not [call for call in cloud.calls() if "traffic" in call], ended
 
 
@@ -247,31 +249,33 @@ def test_a_second_region_that_fails_puts_both_back_the_last_first(two_regions, r
     )
 
 
-def test_a_second_region_that_never_gets_ready_puts_the_first_back(two_regions, repository):
+def test_a_second_region_that_never_gets_ready_keeps_traffic_from_the_first(two_regions, repository):
     two_regions.change(behaviour={"regions": {OTHER_REGION: {"never_ready": True}}})
     ended = two_regions.rollout(repository.new)
-    check_put_back(ended, two_regions, f"{OTHER_REGION}: traffic was not touched", "100 % again")
+    check_put_back(ended, two_regions, "is not ready", "traffic was not touched")
+    assert not [call for call in two_regions.calls() if "traffic" in call], ended
 
 
-def test_a_first_region_that_fails_leaves_the_second_alone(two_regions, repository):
+def test_a_first_region_that_fails_keeps_traffic_from_the_second(two_regions, repository):
     two_regions.breaks_at = {REGION: 10}
     ended = two_regions.rollout(repository.new)
     check_put_back(ended, two_regions, f"{REGION}: .* serves 100 % again")
-    assert two_regions.calls(OTHER_REGION) == GOOD[:2], ended
+    assert not [call for call in two_regions.calls(OTHER_REGION) if "traffic" in call], ended
 
 
 def test_a_revision_that_terraform_makes_in_the_second_region_meanwhile_does_no_harm(
     two_regions, repository
 ):
     two_regions.disturb(8, "apply", "after", region=OTHER_REGION)
-    ended = two_regions.rollout(repository.new)
-    check(ended, two_regions, 0, {NEW: 100}, regions=[REGION])
-    check(ended, two_regions, 0, {3: 100}, regions=[OTHER_REGION])
+    check(two_regions.rollout(repository.new), two_regions, 0, {NEW: 100}, regions=[REGION])
+    assert two_regions.tags(OTHER_REGION) == {}
+    [(_, serves)] = serving(two_regions, OTHER_REGION)
+    assert serves["labels"]["commit"] == repository.new
 
 
 def test_a_region_that_cannot_be_put_back_does_not_keep_the_other_from_it(two_regions, repository):
     two_regions.breaks_at = {OTHER_REGION: 50}
-    two_regions.disturb_all("to-revisions=hello-fcgi-00001-xyz=100", "fail")
+    two_regions.disturb_all(f"{OTHER_REGION} PATCH traffic 1=100", "fail", status=403)
     ended = two_regions.rollout(repository.new)
     check(ended, two_regions, 3, {OLD: 100}, regions=[REGION])
     check(
@@ -315,73 +319,123 @@ def test_of_two_rollouts_at_once_an_older_second_one_is_refused(cloud, repositor
     check(second, cloud, 1, {NEW: 100}, "waiting", f"FAILED: {repository.new} is older")
 
 
-@pytest.mark.parametrize(("number", "other"), [(1, 2), (2, 3)])
-def test_a_rollout_that_was_begun_in_the_meantime_is_left_to_go_on(
-    cloud, repository, number, other
-):
-    cloud.disturb(number, "other rollout", "after")
-    ended = cloud.rollout(repository.new)
-    says = f"FAILED: hello-fcgi-0000{other}-abc .* another rollout has begun"
-    check(ended, cloud, 1, {OLD: 100}, says, tags={"candidate": other})
+def test_of_two_rollouts_of_one_commit_at_once_one_serves_and_both_are_well(cloud, repository):
+    cloud.add_image(repository.new)
+    first = cloud.start(cloud.rollout_command(repository.new), ROLLOUT_SOAK="0.7")
+    said = ""
+    while "answers as it should" not in said:
+        said += first.stdout.readline()
+    second = cloud.run(cloud.rollout_command(repository.new))
+    assert Ended(first).status == 0, said
+    check(second, cloud, 0, {NEW: 100}, "another rollout of the same image has brought it")
 
 
-@pytest.mark.parametrize("number", [6, 8, 12])
+SHORT = {"ROLLOUT_LIMIT": "5", "ROLLOUT_PATIENCE": "0.5"}
+
+
+@pytest.mark.parametrize("call", ["read", "tag 2"])
+def test_a_tag_that_nobody_answers_for_is_waited_for_and_then_taken(cloud, repository, call):
+    cloud.disturb(GOOD.index(call), "other rollout")
+    ended = cloud.rollout(repository.new, **SHORT)
+    check(ended, cloud, 0, {3 if call == "read" else NEW: 100}, "waiting until", "was killed")
+
+
+def after_tag(calls):
+    return [pytest.param(number, id=f"{number} {GOOD[number]}")
+            for number in range(GOOD.index("tag 2"), len(GOOD)) if GOOD[number] in calls]  # fmt: skip
+
+
+TRAFFIC = ["traffic 2=10 1=90", "traffic 2=50 1=50"]
+
+
+@pytest.mark.parametrize("number", after_tag(TRAFFIC))
 def test_a_rollout_that_loses_the_tag_leaves_the_traffic_alone(cloud, repository, number):
     cloud.disturb(number, "other rollout", "after")
     ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="1")
-    shares = {6: {OLD: 100}, 8: {OLD: 90, NEW: 10}, 12: {OLD: 50, NEW: 50}}[number]
+    shares = {TRAFFIC[0]: {OLD: 90, NEW: 10}, TRAFFIC[1]: {OLD: 50, NEW: 50}}[GOOD[number]]
     check(
         ended, cloud, 1, shares, "FAILED", "the tag is somebody else's now", tags={"candidate": 3}
     )
 
 
-def test_a_person_who_rolls_back_meanwhile_is_not_overruled(cloud, repository):
-    cloud.disturb(12, "rollback", "after")
+# A rollback that lands between the look and the write is what no sequence of calls of gcloud could
+# see: before each write, then, the last one included.
+@pytest.mark.parametrize("number", after_tag([*TRAFFIC, "traffic 2=100", "untag", "read"])[:-2])
+def test_a_person_who_rolls_back_meanwhile_is_not_overruled(cloud, repository, number):
+    cloud.disturb(number, "rollback", "before")
     ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="1")
-    check_put_back(ended, cloud, "FAILED", "the tag is somebody else's now")
-    assert not [call for call in cloud.calls() if call.startswith("traffic 2=100")], ended
+    check_put_back(ended, cloud)
+    assert "A PERSON HAS TO ACT" not in ended.log, ended
 
 
 def test_shares_that_somebody_has_changed_are_put_back(cloud, repository):
-    cloud.disturb(12, "shares", "after")
+    cloud.disturb(GOOD.index(TRAFFIC[1]), "shares", "before")
     ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="1")
-    check_put_back(ended, cloud, "FAILED: .*not so after 1 s", "100 % again")
+    check_put_back(ended, cloud, "FAILED: somebody else has changed", "100 % again")
 
 
-def leave_killed_rollout(cloud, age):
-    """Leaves what a rollout has set that was killed at 10 %."""
+def test_a_service_that_a_person_has_split_is_not_rolled_out(cloud, repository):
+    cloud.rollout(repository.new)
+    cloud.disturb(len(cloud.state()["calls"]), "shares")
+    ended = cloud.rollout(repository.newer)
+    check(ended, cloud, 1, {OLD: 75, NEW: 25}, "FAILED: .*make rollback TO=COMMIT")
+
+
+def leave_killed_rollout(cloud, share, until):
+    """Leaves what a rollout has set that was killed at that share."""
     services = cloud.state()["services"]
-    revisions = services[REGION]["revisions"]
-    killed = {**revisions["hello-fcgi-00001-abc"], "created": time.time() - age}
-    revisions["hello-fcgi-00002-abc"] = killed
-    services[REGION].update(
-        latest_created="hello-fcgi-00002-abc",
-        latest_ready="hello-fcgi-00002-abc",
-        traffic=[
-            {"key": "hello-fcgi-00001-abc", "percent": 90, "tag": None},
-            {"key": "hello-fcgi-00002-abc", "percent": 10, "tag": None},
-            {"key": "hello-fcgi-00002-abc", "percent": 0, "tag": "candidate"},
-        ],
+    service, old = services[REGION], "hello-fcgi-00001-abc"
+    killed = run_model.deploy(service, "an-image", {"commit": "0" * 40}, time.time())
+    shares = {old: 100 - share, killed: share}
+    service["traffic"] = run_model.targets(
+        {name: percent for name, percent in shares.items() if percent}, {"candidate": killed}
     )
+    service["annotations"]["delivery"] = json.dumps({"served": [old], "turn": [killed, old, until]})
     cloud.change(services=services)
 
 
-def test_what_a_killed_rollout_has_left_is_taken_over(cloud, repository):
-    leave_killed_rollout(cloud, age=3600)
+@pytest.mark.parametrize("share", [0, 10, 100])
+def test_what_a_killed_rollout_has_left_is_taken_over(cloud, repository, share):
+    leave_killed_rollout(cloud, share, until=0)
     ended = cloud.rollout(repository.new)
     check(ended, cloud, 0, {3: 100}, "the rollout of hello-fcgi-00002-abc was killed")
 
 
 def test_what_a_killed_rollout_has_left_is_put_back_even_when_the_next_one_fails(cloud, repository):
-    leave_killed_rollout(cloud, age=3600)
+    leave_killed_rollout(cloud, 10, until=0)
     cloud.disturb_all("run deploy", "fail")
     check_put_back(cloud.rollout(repository.new), cloud, "00002-abc was killed", "was not touched")
 
 
 def test_a_rollout_waits_no_longer_than_another_one_may_take(cloud, repository):
-    leave_killed_rollout(cloud, age=0)
-    ended = cloud.rollout(repository.new, ROLLOUT_LIMIT="2", ROLLOUT_PATIENCE="0.2")
-    assert "waiting until that is done" in ended.log and "was killed" in ended.log, ended
+    leave_killed_rollout(cloud, 10, until=time.time() + 2)
+    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="0.5")
+    check(ended, cloud, 0, {3: 100}, "waiting until that is done", "was killed")
+
+
+# --- What is left in the template ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [10, 100])
+def test_after_putting_back_the_template_has_the_image_that_serves(cloud, repository, share):
+    cloud.breaks_at = {REGION: share}
+    check_put_back(cloud.rollout(repository.new), cloud, "the template has .* again")
+    [(name, serves)] = serving(cloud, REGION)
+    template = cloud.state()["services"][REGION]["template"]
+    assert (template["image"], template["labels"]["commit"]) == (serves["image"], repository.old)
+    assert "rollout" not in template["labels"]
+
+
+def test_a_template_that_cannot_be_restored_is_a_warning(cloud, repository):
+    cloud.breaks_at = {REGION: 10}
+    cloud.disturb_all("PATCH template", "fail", status=403)
+    check_put_back(cloud.rollout(repository.new), cloud, "WARNING: the template may have an image")
+
+
+def serving(cloud, region):
+    """The revisions that have a share, with what they are."""
+    service = cloud.state()["services"][region]
+    return [(name, service["revisions"][name]) for name in run_model.shares(service)]
 
 
 # --- What is needed ---------------------------------------------------------------------------
@@ -407,11 +461,12 @@ def test_a_wrong_option_is_named_before_anything_is_done(cloud, repository, opti
 def test_a_service_that_is_not_there_is_said(cloud, repository):
     cloud.add_image(repository.new)
     ended = cloud.run(cloud.rollout_command(repository.new, service="other"))
-    check_put_back(ended, cloud, r"Cannot find service \[other\]", "FAILED")
+    check_put_back(ended, cloud, "FAILED: GET .*services/other was answered .*PERMISSION_DENIED")
 
 
 def test_without_gcloud_it_says_so(cloud, repository):
     ended = cloud.run(["/usr/bin/python3", *cloud.rollout_command(repository.new)], PATH="/nowhere")
+    assert "Traceback" not in ended.log, ended
     check_put_back(ended, cloud, "FAILED: gcloud cannot be started .* install the Google Cloud CLI")
 
 

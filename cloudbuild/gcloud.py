@@ -1,0 +1,96 @@
+"""gcloud, and what all of these scripts say and fail with.
+
+Needs Python 3.9 and gcloud. Environment: ROLLOUT_PATIENCE, the seconds in which a change has to be
+seen (60).
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+PATIENCE = float(os.environ.get("ROLLOUT_PATIENCE", "60"))
+PAUSE = PATIENCE / 60  # between two looks
+
+
+class Failure(Exception):
+    """What went wrong, in words for whoever reads the log."""
+
+
+STARTED = time.monotonic()
+
+
+def say(text):
+    print(f"[{time.monotonic() - STARTED:4.0f} s] {text}", flush=True)
+
+
+def command_line(*arguments):
+    return shlex.join(["gcloud", *arguments])
+
+
+def gcloud(*arguments, show=True):
+    """Runs gcloud and returns what it printed. Its own messages go where this program's go."""
+    if show:
+        say(f"$ {command_line(*arguments)}")
+    try:
+        process = subprocess.Popen(
+            ["gcloud", *arguments, "--quiet"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for this program, which then decides what to do
+        )
+    except OSError as error:
+        raise Failure(f"gcloud cannot be started ({error.strerror}): install the Google Cloud CLI")
+    try:
+        output = process.communicate(timeout=5 * PATIENCE)[0]
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{command_line(*arguments)} did not end in {5 * PATIENCE:.0f} s")
+    finally:
+        if process.poll() is None:  # a signal came, or it took too long
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode != 0:
+        raise Failure(f"{command_line(*arguments)} failed with status {process.returncode}")
+    return output
+
+
+def access_token():
+    """The token by which Google knows who asks. It is not shown."""
+    return gcloud("auth", "print-access-token", show=False).strip()
+
+
+def api_base(name):
+    """Where an API of Google is. gcloud's own setting moves it, for the tests."""
+    setting = f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{name.upper()}"
+    return os.environ.get(setting, f"https://{name}.googleapis.com/")
+
+
+def identity_token(audience):
+    """A token that tells a private service who asks. `gcloud auth print-identity-token` makes none
+    for a build's own service account, and by impersonation it would take the right to issue access
+    tokens as well. The API asks only for the right to issue this one."""
+    account = gcloud("config", "get-value", "account").strip()
+    request = urllib.request.Request(
+        f"{api_base('iamcredentials')}v1/projects/-/serviceAccounts/{account}:generateIdToken",
+        data=json.dumps({"audience": audience, "includeEmail": True}).encode(),
+        headers={
+            "Authorization": f"Bearer {access_token()}",
+            "Content-Type": "application/json",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)["token"]
+    except urllib.error.HTTPError as error:
+        reason = f"{error} {error.read(1000).decode(errors='replace')}"
+    except (OSError, ValueError, KeyError) as error:
+        reason = repr(error)
+    raise Failure(
+        f"{account} gets no identity token for {audience}: {reason}. It needs"
+        " roles/iam.serviceAccountOpenIdTokenCreator on itself, which Terraform grants"
+    )

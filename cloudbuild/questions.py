@@ -1,0 +1,28 @@
+"""What a rollout asks the service: its own requests, of the candidate and at the public address."""
+
+from check import check
+
+
+class Questions:
+    """token(audience) gives the identity token that a private service asks for; None for others."""
+
+    def __init__(self, token=None):
+        self.token, self.fields = token, {}
+
+    def authorization(self, audience):
+        if self.token and audience not in self.fields:
+            self.fields[audience] = {"Authorization": f"Bearer {self.token(audience)}"}
+        return self.fields.get(audience, {})
+
+    def ask(self, region, url, revision, **fields):
+        environment = region.deployed.environment
+        greeting = environment.get("GREETING", "Hello"), environment.get("GREETING_NAME", "World")
+        fields.update(self.authorization(region.public_url))
+        check(url, region.rollout.commit, revision, *greeting, fields)
+
+    def candidate(self, region):
+        self.ask(region, region.url, region.candidate, **{"X-Candidate": region.name})
+
+    def public(self, region):
+        """Any revision with this commit: a load balancer decides by itself which region answers."""
+        self.ask(region, region.public_url, None)
