@@ -5,6 +5,7 @@
 #   TIME=60      seconds for each target, TARGET=NAME for one (fuzz)
 #   GDB=1        start the responder under gdb (debug)
 #   V=1          print the commands that build
+#   ENV=staging  the environment (deploy, push, status, rollback): terraform/environments/
 
 CC ?= cc
 Q := $(if $(V),,@)

@@ -62,3 +62,34 @@ def test_the_outputs_exist():
     }
     there = set(re.findall(r'^output "(\w+)"', (ROOT / "outputs.tf").read_text(), re.MULTILINE))
     assert named and named <= there, f"no such output: {named - there}"
+
+
+def test_terraform_is_run_for_an_environment():
+    """Only what the project has once is applied without one."""
+    plain = [one for one in commands("terraform") if "-chdir=" in one]
+    assert plain and all("-chdir=terraform/bootstrap" in one for one in plain), plain
+
+
+def test_the_settings_exist():
+    named = set()
+    for document in DOCUMENTS:
+        for code in re.findall(r"(?<!`)`([a-z_]+) = [^`>]*`(?!`)", document.read_text("utf-8")):
+            named.add(code)
+    text = (ROOT / "variables.tf").read_text("utf-8")
+    there = set(re.findall(r'^variable "(\w+)"', text, re.MULTILINE))
+    there |= set(re.findall(r"^    (\w+) += (?:optional|string|number)", text, re.MULTILINE))
+    assert len(named) > 10 and named <= there, f"no such setting: {named - there}"
+
+
+def test_the_runbook_has_every_alert():
+    text = (ROOT / "monitoring.tf").read_text("utf-8")
+    alerts = re.findall(
+        r'resource "google_monitoring_alert_policy".*?display_name += "\$\{var.service}: (.*?)"',
+        text,
+        re.DOTALL,
+    )
+    runbook = (REPOSITORY / "docs/runbook.md").read_text("utf-8")
+    table = runbook[runbook.index("| alert | read |") : runbook.index("## A bad deploy")]
+    names = ["budget burns" if "burns" in name else name for name in alerts]
+    assert len(names) == 7
+    assert not [name for name in names if name not in table]
