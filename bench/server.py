@@ -22,7 +22,7 @@ BODY = b"Hello World\n"
 FIELDS = {
     "Content-Type": "text/plain; charset=utf-8",
     "Content-Length": "12",
-    "Cache-Control": "public, max-age=1",
+    "Cache-Control": "public, max-age=1, stale-while-revalidate=9, stale-if-error=9",
     "Vary": "Accept",
     "Content-Security-Policy": (
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -12,6 +12,9 @@ SOURCES = {
     "log.conf": "nginx/log.conf",
     "cache.conf": "nginx/cache-@CACHE@.conf",
     "errors.conf": "nginx/errors.conf",
+    "probe.conf": "nginx/probe.conf",
+    "refusals.conf": "nginx/refusals.conf",
+    "responder.conf": "nginx/responder.conf",
     "fastcgi_params": "nginx/fastcgi_params",
     "supervisord.conf": "supervisor/supervisord.conf",
 }

@@ -11,7 +11,7 @@ import (
 func hello(w http.ResponseWriter, _ *http.Request) {
 	fields := w.Header()
 	fields.Set("Content-Type", "text/plain; charset=utf-8")
-	fields.Set("Cache-Control", "public, max-age=1")
+	fields.Set("Cache-Control", "public, max-age=1, stale-while-revalidate=9, stale-if-error=9")
 	fields.Set("Vary", "Accept")
 	fields.Set("ETag", `"c3709bd7d3102fe1"`)
 	fields.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")

@@ -5,7 +5,7 @@ const body = "Hello World\n";
 const fields = {
   "Content-Type": "text/plain; charset=utf-8",
   "Content-Length": Buffer.byteLength(body),
-  "Cache-Control": "public, max-age=1",
+  "Cache-Control": "public, max-age=1, stale-while-revalidate=9, stale-if-error=9",
   "Vary": "Accept",
   "ETag": '"c3709bd7d3102fe1"',
   "Content-Security-Policy":

@@ -2,7 +2,7 @@
 // The peer "PHP-FPM".
 header("Content-Type: text/plain; charset=utf-8");
 header("Content-Length: 12");
-header("Cache-Control: public, max-age=1");
+header("Cache-Control: public, max-age=1, stale-while-revalidate=9, stale-if-error=9");
 header("Vary: Accept");
 header('ETag: "c3709bd7d3102fe1"');
 header("Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");

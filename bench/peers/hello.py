@@ -8,7 +8,7 @@ app = Flask(__name__)
 
 FIELDS = {
     "Content-Type": "text/plain; charset=utf-8",
-    "Cache-Control": "public, max-age=1",
+    "Cache-Control": "public, max-age=1, stale-while-revalidate=9, stale-if-error=9",
     "Vary": "Accept",
     "ETag": '"c3709bd7d3102fe1"',
     "Content-Security-Policy": (

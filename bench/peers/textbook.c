@@ -7,7 +7,7 @@ int main(void)
     while (FCGI_Accept() >= 0)
         printf("Content-Type: text/plain; charset=utf-8\r\n"
                "Content-Length: 12\r\n"
-               "Cache-Control: public, max-age=1\r\n"
+               "Cache-Control: public, max-age=1, stale-while-revalidate=9, stale-if-error=9\r\n"
                "Vary: Accept\r\n"
                "ETag: \"c3709bd7d3102fe1\"\r\n"
                "Content-Security-Policy: default-src 'none'; base-uri 'none'; "

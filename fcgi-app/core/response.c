@@ -67,7 +67,7 @@ static void add_caching(struct text *head, enum caching caching)
     static const char *const values[] = {
         [CACHING_NONE] = "no-store",
         [CACHING_PRIVATE] = "private, no-cache",
-        [CACHING_SHARED] = "public, max-age=1",
+        [CACHING_SHARED] = "public, max-age=1, stale-while-revalidate=9, stale-if-error=9",
     };
     add_field(head, "Cache-Control", values[caching]);
 }

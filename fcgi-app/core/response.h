@@ -17,7 +17,9 @@ enum {
 enum caching {
     CACHING_NONE,    /* nobody: errors, what is true only now */
     CACHING_PRIVATE, /* the client, who asks each time whether it is still valid */
-    CACHING_SHARED   /* everybody, for a second */
+    /* Everybody, for a second, and for 9 more while a new one is asked for or cannot be had, but
+     * none that is older (RFC 5861, docs/reliability.md). */
+    CACHING_SHARED
 };
 
 struct response {

@@ -18,10 +18,13 @@ WRONG = {
     "/rubbish": b"this is no header\r\n\r\n",
     "/half": b"Content-Type: text/plain\r\nContent-Length: 100\r\n\r\nhalf",
 }
-# Fields of answers that nginx may keep, if they allow it.
+# Fields of answers that nginx may keep, if they allow it; for /?format=html those of the variable
+# FIELDS, in JSON, a list of lines.
 FIELDS = {
-    "/?format=text": b"Cache-Control: max-age=1\r\n",
-    "/?format=html": b"Cache-Control: max-age=1\r\nVary: Accept, Accept-Language\r\n",
+    "/?format=text": b"Cache-Control: max-age=1, stale-while-revalidate=9\r\n",
+    "/?format=html": "".join(
+        f"{line}\r\n" for line in json.loads(os.environ.get("FIELDS", "[]"))
+    ).encode(),
     "/?format=json": b"Cache-Control: no-store\r\n",
 }
 REQUESTS = itertools.count(1)

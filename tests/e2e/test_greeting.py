@@ -319,19 +319,17 @@ def test_options_is_a_204_that_names_the_allowed_methods(port, target):
 )
 def test_head_answers_with_the_fields_of_get_and_no_body(port, target, accept):
     def head(answer):
-        differing = ("Date", "X-Cache")
+        differing = ["Date", "X-Cache", "X-Request-Id"]
+        if answer["X-Request-Id"] != identity:  # refused before nginx came to that field
+            differing.append("Content-Length")
         fields = [(name, value) for name, value in answer.fields.items() if name not in differing]
         return answer.status, answer.reason, fields
 
-    got, without_body = (ask(port, target, method, Accept=accept) for method in ("GET", "HEAD"))
+    identity = "of-both-the-same"
+    fields = {"Accept": accept, "X_Request_Id": identity}
+    got, without_body = (ask(port, target, method, **fields) for method in ("GET", "HEAD"))
     assert head(without_body) == head(got), f"{got}{without_body}"
     assert without_body.body == b"" and got.body, f"{got}{without_body}"
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_a_body_changes_nothing(port, method):
-    bare, laden = (ask(port, "/", method, body=body) for body in (b"", b"name=Ada"))
-    assert (laden.status, laden.unidentified) == (bare.status, bare.unidentified), f"{bare}{laden}"
 
 
 # --- Caching --------------------------------------------------------------------------------
@@ -432,8 +430,8 @@ def test_what_has_no_tag_is_listed_by_the_asterisk_only(port, target):
 @pytest.mark.parametrize(
     ("target", "cache_control"),
     [
-        ("/", r"public, max-age=\d+"),
-        ("/?format=json", r"public, max-age=\d+"),
+        ("/", "public, max-age=1, stale-while-revalidate=9, stale-if-error=9"),
+        ("/?format=json", "public, max-age=1, stale-while-revalidate=9, stale-if-error=9"),
         ("/?name=Ada", "private, no-cache"),
         ("/health", "no-store"),
         ("/ready", "no-store"),
