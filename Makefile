@@ -145,6 +145,7 @@ pipeline-local: setup-pipeline ## Run cloudbuild.yaml here, with a stand-in for 
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 WIRE_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/wire/test_*.c))
 WIRE_CLIENT := $(BUILD)/objects/tests/wire/client.o
+REFUSER := $(BUILD)/tests/memory.so
 FAULTY := $(BUILD)/tests/faulty_responder
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(filter-out fuzz/replay.c,$(wildcard fuzz/*.c)))
 TESTED := $(filter-out %/main.o,$(OBJECTS))
@@ -155,7 +156,7 @@ test: setup-run setup-test setup-gvisor setup-pipeline test-programs ## Build an
 		scripts/test
 
 .PHONY: test-programs
-test-programs: build $(UNIT_TESTS) $(WIRE_TESTS) $(FAULTY) $(FUZZERS)
+test-programs: build $(UNIT_TESTS) $(WIRE_TESTS) $(FAULTY) $(REFUSER) $(FUZZERS)
 
 $(UNIT_TESTS): $(BUILD)/%: %.c $(TESTED) | setup-test
 	@mkdir -p $(@D)
@@ -166,6 +167,12 @@ $(WIRE_TESTS): $(BUILD)/%: %.c $(WIRE_CLIENT) | setup-test
 	@mkdir -p $(@D)
 	@echo "  CC $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(WIRE_CLIENT) -lcmocka -lseccomp
+
+# To be preloaded: refuses memory.
+$(REFUSER): tests/faults/memory.c | setup-test
+	@mkdir -p $(@D)
+	@echo "  CC $@"
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -shared -fPIC -o $@ $<
 
 # The responder with the faults that tests ask it for.
 $(FAULTY): tests/faults/faults.c $(OBJECTS) | setup-test

@@ -5,6 +5,7 @@
 #include "service.h"
 #include "single.h"
 
+#include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -95,6 +96,10 @@ static int answer(enum mode mode)
     struct settings settings;
     char problem[1024];
     hold_sigterm();
+    if (FCGX_Init() != 0) { /* FCGX_IsCGI would end the process, and not say why */
+        log_line(LOG_ERROR, "libfcgi cannot be set up: %s", strerror(errno));
+        return EX_OSERR;
+    }
     const bool cgi = FCGX_IsCGI();
     if (mode == MODE_CHECK || cgi || isatty(STDERR_FILENO))
         log_form(LOG_TEXT);

@@ -36,9 +36,9 @@ static void add_html(struct text *body, int status, const char *detail, const ch
 
 static void add_problem_details(struct text *body, int status, const char *detail, const char *id)
 {
-    text_add_json(body, json_pack("{s:s, s:s, s:i, s:s, s:s*}", "type", "about:blank", "title",
-                                  reason_phrase(status), "status", status, "detail", detail,
-                                  "request_id", id));
+    json_t *object = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
+                               reason_phrase(status), "status", status, "detail", detail);
+    text_add_json(body, json_with(object, "request_id", id));
 }
 
 void problem(const struct context *context, struct response *response, int status,
@@ -64,5 +64,11 @@ void problem(const struct context *context, struct response *response, int statu
     response->status = status;
     response->varies = negotiated;
     response->content_type = forms[format].content_type;
-    forms[format].add(&response->body, status, detail, request_id_of(context->request));
+    const char *id = request_id_of(context->request);
+    forms[format].add(&response->body, status, detail, id);
+    if (response->body.overflowed) { /* text needs no memory */
+        response->body = text_in(response->body_bytes, sizeof(response->body_bytes));
+        response->content_type = forms[FORMAT_TEXT].content_type;
+        add_text(&response->body, status, detail, id);
+    }
 }

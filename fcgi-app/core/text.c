@@ -103,6 +103,14 @@ void text_add_escaped(struct text *text, const char *string, enum escape escape,
     }
 }
 
+json_t *json_with(json_t *object, const char *name, const char *value)
+{
+    if (!value || json_object_set_new(object, name, json_string(value)) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 void text_add_json(struct text *text, json_t *object)
 {
     const size_t room = text->size - text->length;

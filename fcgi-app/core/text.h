@@ -36,6 +36,14 @@ __attribute__((nonnull)) void text_add_escaped(struct text *text, const char *st
                                                enum escape escape, size_t length);
 
 /*
+ * Returns object with one string more, or as it is where value is NULL. NULL, and object is
+ * released, when memory is short or object is NULL. json_pack's "s*" would leave the string out
+ * then.
+ */
+__attribute__((nonnull(2), warn_unused_result)) json_t *json_with(json_t *object, const char *name,
+                                                                  const char *value);
+
+/*
  * Appends object as one line of JSON (RFC 8259) and releases it. NULL, which is what jansson
  * returns when memory is short, counts as an overflow.
  */

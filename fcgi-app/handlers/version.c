@@ -6,7 +6,7 @@ void version(const struct context *context, struct response *response)
 {
     const struct settings *settings = context->settings;
     response->content_type = content_type(FORMAT_JSON);
-    text_add_json(&response->body, json_pack("{s:s, s:s, s:s*, s:s*}", "version", build_version,
-                                             "commit", build_commit, "service", settings->service,
-                                             "revision", settings->revision));
+    json_t *told = json_pack("{s:s, s:s}", "version", build_version, "commit", build_commit);
+    told = json_with(told, "service", settings->service);
+    text_add_json(&response->body, json_with(told, "revision", settings->revision));
 }
