@@ -48,13 +48,14 @@ static void stop_accepting(struct worker *worker, int ms)
     worker->accept_ms = now_ms() + ms;
 }
 
-bool accept_init(struct worker *worker)
+const char *accept_init(struct worker *worker)
 {
-    atomic_store_explicit(&worker->slot->traffic.connections, 0, memory_order_relaxed);
     worker->places = free_descriptors(CONNECTIONS_MAX);
-    if (worker->places == 0)
+    if (worker->places == 0) {
         errno = EMFILE;
-    return worker->places > 0 && start_accepting(worker);
+        return "RLIMIT_NOFILE";
+    }
+    return start_accepting(worker) ? NULL : "epoll_ctl";
 }
 
 static bool has_place(const struct worker *worker)

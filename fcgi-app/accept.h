@@ -6,10 +6,10 @@
 
 /*
  * Finds out how many connections the worker may have, which depends on its descriptors, of which
- * all that it keeps must be open, and begins to wait for connections. false, and errno, when it
- * may have none or the system refuses.
+ * all that it keeps must be open, and begins to wait for connections. NULL, or what was refused,
+ * and errno.
  */
-__attribute__((nonnull, warn_unused_result)) bool accept_init(struct worker *worker);
+__attribute__((nonnull, warn_unused_result)) const char *accept_init(struct worker *worker);
 
 /* Takes a connection that waits, unless another worker was faster. */
 __attribute__((nonnull)) void accept_connection(struct worker *worker);

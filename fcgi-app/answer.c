@@ -10,20 +10,22 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-bool answerer_init(struct answerer *answerer, const struct settings *settings,
-                   struct shared *shared, struct slot *slot)
+const char *answerer_init(struct answerer *answerer, const struct settings *settings,
+                          struct shared *shared, struct slot *slot)
 {
     answerer->settings = settings;
     answerer->shared = shared;
     answerer->slot = slot;
     answerer->handover = memfd_create("request", MFD_CLOEXEC);
-    if (answerer->handover < 0 || ftruncate(answerer->handover, REQUEST_SIZE_MAX) < 0)
-        return false;
+    if (answerer->handover < 0)
+        return "memfd_create";
+    if (ftruncate(answerer->handover, REQUEST_SIZE_MAX) < 0)
+        return "ftruncate";
     uint8_t *start = mmap(NULL, REQUEST_SIZE_MAX, PROT_WRITE, MAP_SHARED, answerer->handover, 0);
     if (start == MAP_FAILED)
-        return false;
+        return "mmap";
     answerer->end = start + REQUEST_SIZE_MAX;
-    return FCGX_InitRequest(&answerer->fcgi, -1, 0) == 0;
+    return FCGX_InitRequest(&answerer->fcgi, -1, 0) == 0 ? NULL : "FCGX_InitRequest";
 }
 
 /*

@@ -22,11 +22,10 @@ struct answerer {
     uint8_t records[ANSWER_SIZE_MAX(RESPONSE_MAX)]; /* the answer, as it is sent */
 };
 
-/* Prepares answerer, which is all zero. false, and errno, when the system refuses something. */
-__attribute__((nonnull, warn_unused_result)) bool answerer_init(struct answerer *answerer,
-                                                                const struct settings *settings,
-                                                                struct shared *shared,
-                                                                struct slot *slot);
+/* Prepares answerer, which is all zero. NULL, or the call that was refused, and errno. */
+__attribute__((nonnull, warn_unused_result)) const char *
+answerer_init(struct answerer *answerer, const struct settings *settings, struct shared *shared,
+              struct slot *slot);
 
 /*
  * Answers the whole request that incoming holds. The records are in answerer until the next call.

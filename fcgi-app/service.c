@@ -29,8 +29,10 @@ enum {
     STILLBORN_MAX = 6,  /* in a row: gives up after about 0.3 s, which supervisord, who counts exits
                          * within the first second, takes for a start that failed */
     BACKOFF_FIRST_MS = 10,
-    STOP_MS = 3000, /* for workers to stop; they need at most DRAIN_MS of worker.c */
+    STOP_MS = 2000, /* for workers to stop; supervisord kills all after 3 s (stopwaitsecs) */
 };
+
+_Static_assert(DRAIN_MS + 500 <= STOP_MS, "workers stop by themselves before they are killed");
 
 struct child {
     pid_t pid;          /* 0: no worker now */
@@ -75,7 +77,6 @@ static void prepare_slot(struct child *child)
     atomic_store(&child->slot->activity.fingerprint, 0);
     atomic_store(&child->slot->activity.busy, true);
     atomic_store(&child->slot->activity.refused, -1);
-    atomic_store(&child->slot->traffic.connections, 0);
     child->watched = (struct watched){.looks = 0};
     child->hung = false;
 }
@@ -184,6 +185,7 @@ static void plan_replacement(struct parent *parent, struct child *child)
 
 static void bury(struct parent *parent, struct child *child, int status)
 {
+    atomic_store(&child->slot->traffic.connections, 0);
     if (!parent->stopping) {
         log_death(parent, child, status);
         count_death(&parent->shared->deaths, child, status);
@@ -362,9 +364,13 @@ int service_run(const struct settings *settings)
         return EX_OSERR;
     }
     /* The workers wait for this socket and for others at the same time. */
-    if (fcntl(FCGI_LISTENSOCK_FILENO, F_SETFL, O_NONBLOCK) < 0 || FCGX_Init() != 0) {
-        log_line(LOG_ERROR, "cannot use file descriptor 0 as listening socket: %s",
+    if (fcntl(FCGI_LISTENSOCK_FILENO, F_SETFL, O_NONBLOCK) < 0) {
+        log_line(LOG_ERROR, "cannot use file descriptor 0 as listening socket: fcntl: %s",
                  strerror(errno));
+        return EX_OSERR;
+    }
+    if (FCGX_Init() != 0) {
+        log_line(LOG_ERROR, "FCGX_Init: %s", strerror(errno));
         return EX_OSERR;
     }
     for (int i = 0; i < settings->workers; i++)

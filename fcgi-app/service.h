@@ -8,7 +8,7 @@
 /*
  * Serves on the listening socket that is file descriptor 0 (FCGI_LISTENSOCK_FILENO) with
  * settings->workers processes until it is told to stop: SIGTERM and SIGINT drain (bounded by
- * 3 seconds), SIGQUIT stops behind the requests in hand. Replaces a worker that dies at once.
+ * 2 seconds), SIGQUIT stops behind the requests in hand. Replaces a worker that dies at once.
  * Returns an exit status of <sysexits.h>: 0 after a stop, EX_SOFTWARE when workers keep dying as
  * soon as they start, EX_OSERR when the service cannot be set up.
  */

@@ -1,5 +1,7 @@
 #include "single.h"
 
+#include "core/target.h"
+#include "core/text.h"
 #include "environment.h"
 #include "reply.h"
 
@@ -7,6 +9,7 @@
 #include <fcgiapp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <fcgi_stdio.h> /* last: it redefines stdio's names for the request's streams */
@@ -59,11 +62,44 @@ static size_t read_body(const char *content_length)
     return length;
 }
 
+static void add_encoded(struct text *target, const char *path)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789-._~/";
+    for (; path && *path; path++) {
+        char encoded[8];
+        snprintf(encoded, sizeof(encoded), strchr(plain, *path) ? "%c" : "%%%02X",
+                 (unsigned char)*path);
+        text_add(target, encoded);
+    }
+}
+
+/* REQUEST_URI, or where the web server does not set it, what RFC 3875 has for it (sections 4.1.5,
+ * 4.1.7 and 4.1.13): there the path is decoded, the query is not. */
+static const char *target(void)
+{
+    static char bytes[TARGET_MAX + 2];
+    const char *query = getenv("QUERY_STRING");
+    struct text text = text_in(bytes, sizeof(bytes));
+    if (getenv("REQUEST_URI"))
+        return getenv("REQUEST_URI");
+    add_encoded(&text, getenv("SCRIPT_NAME"));
+    add_encoded(&text, getenv("PATH_INFO"));
+    if (query && *query) {
+        text_add(&text, "?");
+        text_add(&text, query);
+    }
+    if (text.overflowed) /* too long for the core, too, which says so */
+        memset(bytes, '/', TARGET_MAX + 1);
+    return bytes;
+}
+
 static void answer(const struct settings *settings)
 {
     static struct response response;
     static char printed[RESPONSE_MAX];
     struct request request = request_from(environ);
+    request.target = target();
     request.body_length = read_body(request.content_length);
     const size_t length = reply(settings, &request, &response, printed, sizeof(printed));
     fwrite(printed, 1, length, stdout);

@@ -15,10 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum {
-    EVENTS_MAX = 64, /* taken from the kernel at once */
-    DRAIN_MS = 1000, /* for requests that have arrived in part when the service stops */
-};
+enum { EVENTS_MAX = 64 }; /* taken from the kernel at once */
 
 static void take_signal(struct worker *worker)
 {
@@ -87,7 +84,8 @@ static void drain(struct worker *worker)
     turn(worker, 0);
 }
 
-static bool await_signals(struct worker *worker)
+/* As worker_init. */
+static const char *await_signals(struct worker *worker)
 {
     sigset_t signals;
     sigemptyset(&signals);
@@ -95,12 +93,15 @@ static bool await_signals(struct worker *worker)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGQUIT);
     worker->signals = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (worker->signals < 0)
+        return "signalfd";
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = worker};
-    return worker->signals >= 0 &&
-           epoll_ctl(worker->epoll, EPOLL_CTL_ADD, worker->signals, &event) == 0;
+    return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, worker->signals, &event) < 0 ? "epoll_ctl"
+                                                                                : NULL;
 }
 
-static bool worker_init(struct worker *worker)
+/* The system call that was refused, with errno, or NULL. */
+static const char *worker_init(struct worker *worker)
 {
     for (int i = CONNECTIONS_MAX - 1; i >= 0; i--) {
         worker->connections[i].fd = -1;
@@ -108,10 +109,12 @@ static bool worker_init(struct worker *worker)
         worker->free = &worker->connections[i];
     }
     worker->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (worker->epoll < 0 || !await_signals(worker) ||
-        !answerer_init(&worker->answerer, worker->settings, worker->shared, worker->slot))
-        return false;
-    return accept_init(worker);
+    if (worker->epoll < 0)
+        return "epoll_create1";
+    const char *refused = await_signals(worker);
+    if (!refused)
+        refused = answerer_init(&worker->answerer, worker->settings, worker->shared, worker->slot);
+    return refused ? refused : accept_init(worker);
 }
 
 int worker_run(const struct settings *settings, struct shared *shared, struct slot *slot)
@@ -122,8 +125,9 @@ int worker_run(const struct settings *settings, struct shared *shared, struct sl
     worker->settings = settings;
     worker->shared = shared;
     worker->slot = slot;
-    if (!worker_init(worker)) {
-        log_line(LOG_ERROR, "cannot wait for connections: %s", strerror(errno));
+    const char *refused = worker_init(worker);
+    if (refused) {
+        log_line(LOG_ERROR, "cannot serve: %s: %s", refused, strerror(errno));
         free(worker);
         return EX_OSERR;
     }

@@ -5,6 +5,8 @@
 #include "core/settings.h"
 #include "shared.h"
 
+enum { DRAIN_MS = 1000 }; /* for what is under way when a worker stops */
+
 /*
  * What a worker process does: answers requests from the listening socket until it is told to stop,
  * by the signals of service_run, all of which must be blocked. slot is its own in shared. Returns

@@ -52,6 +52,40 @@ static void CGI_reads_its_settings_and_its_request_from_one_environment(void **s
                    false);
 }
 
+/* RFC 3875 knows no REQUEST_URI. The path comes decoded. */
+static void CGI_without_REQUEST_URI_takes_its_target_apart(void **state)
+{
+    static const struct {
+        const char *script, *path, *query;
+        int status;
+        const char *body;
+    } cases[] = {
+        {"SCRIPT_NAME=", "PATH_INFO=/", "QUERY_STRING=name=Ada", 200, "Hello Ada\n"},
+        {"SCRIPT_NAME=/health", "PATH_INFO=", "QUERY_STRING=", 200, "ok\n"},
+        {"SCRIPT_NAME=/hea", "PATH_INFO=lth", "QUERY_STRING=", 200, "ok\n"},
+        {"SCRIPT_NAME=", "PATH_INFO=/", "QUERY_STRING=name=%41%26b", 200, "Hello A&b\n"},
+        {"SCRIPT_NAME=", "PATH_INFO=/?name=Ada", "QUERY_STRING=", 404, NULL},
+        {"SCRIPT_NAME=", "PATH_INFO=/%68ealth", "QUERY_STRING=", 404, NULL},
+        {"SCRIPT_NAME=", "PATH_INFO=/\n", "QUERY_STRING=", 400, NULL},
+    };
+    struct responder *responder = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const int status =
+            run(responder, NULL,
+                WORDS("REQUEST_METHOD=GET", cases[i].script, cases[i].path, cases[i].query));
+        expect_printed(responder, status, cases[i].status, cases[i].body, false);
+    }
+}
+
+static void CGI_refuses_too_long_a_target_also_without_REQUEST_URI(void **state)
+{
+    char query[10000] = "QUERY_STRING=name=";
+    struct responder *responder = *state;
+    memset(query + strlen(query), 'x', sizeof(query) - strlen(query) - 1);
+    const int status = run(responder, NULL, WORDS("REQUEST_METHOD=GET", "PATH_INFO=/", query));
+    expect_printed(responder, status, 414, NULL, false);
+}
+
 static struct bytes *body_of(size_t length)
 {
     struct bytes *body = bytes_new();
@@ -436,6 +470,8 @@ int main(void)
         cmocka_unit_test_wire(CGI_answers_GET),
         cmocka_unit_test_wire(CGI_answers_HEAD_without_the_body),
         cmocka_unit_test_wire(CGI_reads_its_settings_and_its_request_from_one_environment),
+        cmocka_unit_test_wire(CGI_without_REQUEST_URI_takes_its_target_apart),
+        cmocka_unit_test_wire(CGI_refuses_too_long_a_target_also_without_REQUEST_URI),
         cmocka_unit_test_wire(CGI_reads_a_body_to_its_declared_length),
         cmocka_unit_test_wire(CGI_refuses_a_negative_length),
         cmocka_unit_test_wire(CGI_refuses_POST_behind_its_body),
