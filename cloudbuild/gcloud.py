@@ -70,14 +70,13 @@ def api_base(name):
     return os.environ.get(setting, f"https://{name}.googleapis.com/")
 
 
-def identity_token(audience):
-    """A token that tells a private service who asks. `gcloud auth print-identity-token` makes none
-    for a build's own service account, and by impersonation it would take the right to issue access
-    tokens as well. The API asks only for the right to issue this one."""
+def issue(method, wanted, role):
+    """What a method of the credentials API answers; wanted(account) is what it is given, for the
+    account that this runs as, which needs the role on itself."""
     account = gcloud("config", "get-value", "account").strip()
     request = urllib.request.Request(
-        f"{api_base('iamcredentials')}v1/projects/-/serviceAccounts/{account}:generateIdToken",
-        data=json.dumps({"audience": audience, "includeEmail": True}).encode(),
+        f"{api_base('iamcredentials')}v1/projects/-/serviceAccounts/{account}:{method}",
+        data=json.dumps(wanted(account)).encode(),
         headers={
             "Authorization": f"Bearer {access_token()}",
             "Content-Type": "application/json",
@@ -85,12 +84,35 @@ def identity_token(audience):
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)["token"]
+            return json.load(response)
     except urllib.error.HTTPError as error:
         reason = f"{error} {error.read(1000).decode(errors='replace')}"
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         reason = repr(error)
     raise Failure(
-        f"{account} gets no identity token for {audience}: {reason}. It needs"
-        " roles/iam.serviceAccountOpenIdTokenCreator on itself, which Terraform grants"
+        f"{account} gets no identity token ({method}): {reason}. It needs {role} on itself, which"
+        " Terraform grants"
     )
+
+
+def identity_token(audience):
+    """A token that tells a private service who asks. `gcloud auth print-identity-token` makes none
+    for a build's own service account, and by impersonation it would take the right to issue access
+    tokens as well. The API asks only for the right to issue this one."""
+
+    def wanted(_):
+        return {"audience": audience, "includeEmail": True}
+
+    return issue("generateIdToken", wanted, "roles/iam.serviceAccountOpenIdTokenCreator")["token"]
+
+
+def signed_token(address):
+    """A token that tells Identity-Aware Proxy who asks. The proxy knows no audience of the
+    service's, but takes a token that the account has signed itself, for what is below an address."""
+    now = int(time.time())
+
+    def wanted(account):
+        claims = {"iss": account, "sub": account, "aud": f"{address}/*", "iat": now}
+        return {"payload": json.dumps({**claims, "exp": now + 3600})}  # an hour is the most
+
+    return issue("signJwt", wanted, "roles/iam.serviceAccountTokenCreator")["signedJwt"]

@@ -4,10 +4,11 @@ from check import check
 
 
 class Questions:
-    """token(audience) gives the identity token that a private service asks for; None for others."""
+    """token(audience) gives the identity token that a private service asks for; None for others.
+    Its audience is the public address, whatever the candidate's, or each address that is asked."""
 
-    def __init__(self, token=None):
-        self.token, self.fields = token, {}
+    def __init__(self, token=None, for_each_address=False):
+        self.token, self.for_each_address, self.fields = token, for_each_address, {}
 
     def authorization(self, audience):
         if self.token and audience not in self.fields:
@@ -17,7 +18,7 @@ class Questions:
     def ask(self, region, url, revision, **fields):
         environment = region.deployed.environment
         greeting = environment.get("GREETING", "Hello"), environment.get("GREETING_NAME", "World")
-        fields.update(self.authorization(region.public_url))
+        fields.update(self.authorization(url if self.for_each_address else region.public_url))
         check(url, region.rollout.commit, revision, *greeting, fields)
 
     def candidate(self, region):

@@ -173,12 +173,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def issue_token(self, wanted):
         cloud = self.server.cloud
-        expected = f"/v1/projects/-/serviceAccounts/{ACCOUNT}:generateIdToken"
+        method = "signJwt" if cloud.private == "iap" else "generateIdToken"
+        expected = f"/v1/projects/-/serviceAccounts/{ACCOUNT}:{method}"
         allowed = self.headers["Authorization"] == f"Bearer {cloud.state()['access_token']}"
         if self.path != expected or not allowed or cloud.no_tokens:
             return self.answer(403, b'{"error": "Permission denied"}', "application/json")
-        token = json.dumps({"token": f"for:{wanted['audience']}"}).encode()
-        return self.answer(200, token, "application/json")
+        if method == "signJwt":
+            claims = json.loads(wanted["payload"])
+            good = claims["iss"] == claims["sub"] == ACCOUNT and claims["exp"] - claims["iat"] <= 3600
+            token = {"signedJwt": f"for:{claims['aud'] if good else 'nothing'}"}
+        else:
+            token = {"token": f"for:{wanted['audience']}"}
+        return self.answer(200, json.dumps(token).encode(), "application/json")
 
     def run_api(self, body):
         """The Admin API v2, with what is to go wrong at this call."""
@@ -268,6 +274,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         region, name = self.target(state)
         service = state["services"][region]
         audience = cloud.origin() if cloud.behind_load_balancer else service["url"]
+        if cloud.private == "iap":  # knows no audience but the address that is asked
+            audience = f"http://{self.headers['Host']}/*"
         if cloud.private and self.headers["Authorization"] != f"Bearer for:{audience}":
             return self.answer(403, b"<html>Forbidden</html>")
         if name == "LATEST":

@@ -194,6 +194,16 @@ def test_a_private_candidate_is_asked_with_an_identity_token(cloud, repository, 
     assert "an-access-token" not in ended.log and "for:" not in ended.log, ended
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_candidate_behind_identity_aware_proxy_is_asked_with_a_signed_token(
+    cloud, repository, behind
+):
+    cloud.private, cloud.behind_load_balancer = "iap", behind
+    ended = cloud.rollout(repository.new)
+    check(ended, cloud, 0, {NEW: 100})
+    assert "an-access-token" not in ended.log and "for:" not in ended.log, ended
+
+
 def test_without_a_token_for_a_private_candidate_the_old_revision_serves(cloud, repository):
     cloud.private = cloud.no_tokens = True
     ended = cloud.rollout(repository.new)
