@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A FastCGI program to put in the responder's place: it answers with the parameters that it got,
 in JSON, or on some paths as a responder should never answer. While the file FAILING is there it
-answers nothing but 500."""
+answers nothing but 500. Its first answer to the target BREAKS is none. Answers that may be kept have
+PADDING bytes more."""
 
 import itertools
 import json
@@ -21,16 +22,21 @@ WRONG = {
 # Fields of answers that nginx may keep, if they allow it; for /?format=html those of the variable
 # FIELDS, in JSON, a list of lines.
 FIELDS = {
-    "/?format=text": b"Cache-Control: max-age=1, stale-while-revalidate=9\r\n",
+    "/?format=text": b"Cache-Control: max-age=1, stale-while-revalidate=9, stale-if-error=9\r\n",
     "/?format=html": "".join(
         f"{line}\r\n" for line in json.loads(os.environ.get("FIELDS", "[]"))
     ).encode(),
     "/?format=json": b"Cache-Control: no-store\r\n",
 }
+BREAKS = {os.environ.get("BREAKS"): b""}
+PADDING = int(os.environ.get("PADDING", "0"))
 REQUESTS = itertools.count(1)
 
 
 def record(kind, content):
+    """One, or more where the content is longer than one can be."""
+    if len(content) > 65535:
+        return record(kind, content[:65535]) + record(kind, content[65535:])
     return struct.pack("!BBHHBB", 1, kind, 1, len(content), 0, 0) + content
 
 
@@ -71,13 +77,16 @@ def mutter():
 
 def answer(params, body, connection):
     told = {**decode(params), "body": body.decode("latin-1"), "connection": connection}
-    told["request"] = next(REQUESTS)
+    told.update(request=next(REQUESTS), made=time.monotonic())
     if os.path.exists(os.environ.get("FAILING", "")):
         return b"Status: 500 Internal Server Error\r\n\r\n"
     target = told["REQUEST_URI"]
     if target == "/mutter":
         mutter()
+    if target in BREAKS:
+        return BREAKS.pop(target)
     if target in FIELDS:
+        told["padding"] = PADDING * "x"
         time.sleep(0.03)  # so that others come meanwhile
     text = json.dumps(told).encode()
     fields = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(text)

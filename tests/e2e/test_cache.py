@@ -1,6 +1,8 @@
 """The cache of the greeting: what it keeps, for whom and for how long."""
 
 import concurrent.futures
+import contextlib
+import http.client
 import json
 import os
 import random
@@ -433,6 +435,144 @@ def test_an_old_answer_is_given_when_the_responder_answers_with_an_error(start, 
     )
 
 
+# --- How old an answer can be ---------------------------------------------------------------
+
+# In seconds: max-age and stale-while-revalidate; nginx compares whole seconds; and what the test itself
+# takes on a busy machine.
+OLDEST = 1 + 9 + 1 + 1
+
+
+@pytest.fixture
+def dated(start):
+    """A service whose answers say when they were made."""
+    service = start(responder=FAKE)
+    service.expect("", 0)
+    return service
+
+
+def signal_all(processes, number):
+    for process in processes:
+        process.kill(number)
+
+
+def responders(service):
+    def is_fake(process):
+        with open(f"/proc/{process.pid}/cmdline", encoding="utf-8") as file:
+            return FAKE in file.read()
+
+    return [process for process in service.processes() if is_fake(process)]
+
+
+def check_age(service):
+    """Asks once. Returns the answer; it must not be too old."""
+    answer = ask_kept(service)
+    if answer.status == 200:
+        age = time.monotonic() - answer.json()["made"]
+        assert age < OLDEST, f"an answer is {age} s old: {answer}"
+    return answer
+
+
+def ask_kept(service):
+    with Connection(service.port) as connection:
+        connection.send(request("/?format=text"))
+        return connection.answer()
+
+
+def check_heals(service, first):
+    """No answer is too old until there is a new one, and then another one every second."""
+    wait_until(
+        lambda: check_age(service).json()["request"] > first.json()["request"], OLDEST, "a new one"
+    )
+    expire()
+    check_age(service)
+    wait_until(lambda: time.monotonic() - check_age(service).json()["made"] < 2, 5, "it is updated")
+
+
+@native
+def test_an_update_whose_worker_is_killed_ages_nothing(dated):
+    first, asked = ask_kept(dated), responders(dated)
+    expire()
+    signal_all(asked, signal.SIGSTOP)
+    assert ask_kept(dated)["X-Cache"] == "STALE"
+    signal_all(dated.named("nginx")[1], signal.SIGKILL)
+    signal_all(asked, signal.SIGCONT)
+    wait_until(lambda: check_age(dated), 5, "nginx has new workers")
+    check_heals(dated, first)
+    assert "long locked" not in dated.log()
+
+
+@native
+def test_a_responder_that_hangs_ages_nothing(dated):
+    """It is missed by nobody at first, and then nobody gets what is too old."""
+    first = ask_kept(dated)
+    expire()
+    signal_all(responders(dated), signal.SIGSTOP)
+    assert check_age(dated)["X-Cache"] == "STALE"
+    wait_until(lambda: check_age(dated).status == 504, OLDEST + 6, "it is too old")
+    signal_all(responders(dated), signal.SIGCONT)
+    check_heals(dated, first)
+
+
+@native
+def test_a_pause_of_everything_ages_nothing(dated):
+    first = ask_kept(dated)
+    everything = dated.processes()
+    signal_all(everything, signal.SIGSTOP)
+    time.sleep(OLDEST)  # this is the pause
+    signal_all(everything, signal.SIGCONT)
+    check_age(dated)
+    check_heals(dated, first)
+
+
+@native
+def test_whoever_waits_for_another_s_request_asks_after_100_ms(dated):
+    signal_all(responders(dated), signal.SIGSTOP)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        pending = [pool.submit(ask_kept, dated) for _ in range(2)]
+        time.sleep(0.3)  # between the 100 ms and nginx's default of 500
+        signal_all(responders(dated), signal.SIGCONT)
+        numbers = {future.result().json()["request"] for future in pending}
+    assert len(numbers) == 2, numbers
+
+
+@native
+def test_the_second_try_is_not_kept(start):
+    service = start(responder=FAKE, BREAKS="/?format=text")
+    service.expect("upstream prematurely closed")
+    answers = [ask_fake(service, "/?format=text") for _ in range(3)]
+    assert [answer["X-Cache"] for answer in answers] == [None, "MISS", "HIT"], answers
+
+
+# --- Probes ---------------------------------------------------------------------------------
+
+
+@native
+@pytest.mark.parametrize("target", ["/health", "/ready"])
+def test_an_answer_to_a_probe_is_written_as_a_greeting_is_but_never_read(quiet, target):
+    kept = set(os.listdir(f"{quiet.run_dir}/cache"))
+    for _ in range(3):
+        answer = ask(quiet.port, target)
+        assert (answer.status, answer["X-Cache"]) == (200, None), str(answer)
+    written = set(os.listdir(f"{quiet.run_dir}/cache")) - kept
+    assert len(written) == 1 or target == "/ready", f"start has asked for /ready already: {written}"
+    assert len(all_requests_of(quiet, f"GET {target} ")) >= 3, requests_of(quiet)
+
+
+@native
+@pytest.mark.parametrize("target", ["/health", "/ready", "/?format=json"])
+def test_a_probe_gets_no_answer_where_visitors_get_none(start, target):
+    """Until somebody sees to it, which may be at once."""
+    service = start()
+    service.expect("", 0)
+    os.rename(f"{service.run_dir}/cache", f"{service.run_dir}/temp/away")
+    os.close(os.open(f"{service.run_dir}/cache", os.O_CREAT))
+    with contextlib.suppress(http.client.RemoteDisconnected, ConnectionResetError):
+        answer = ask(service.port, target)
+        assert answer.status == 200 and "without the cache" in service.log(), str(answer)
+    os.unlink(f"{service.run_dir}/cache")
+    os.rename(f"{service.run_dir}/temp/away", f"{service.run_dir}/cache")
+
+
 # --- Bounds ---------------------------------------------------------------------------------
 
 
@@ -457,6 +597,23 @@ def test_a_flood_of_variants_does_not_grow_the_cache(quiet):
             connection.sent = b""
     assert len(os.listdir(f"{quiet.run_dir}/cache")) <= 2 * (3 + 3 * 4)
     assert ask(quiet.port)["X-Cache"] in ("HIT", "STALE")
+
+
+@native
+def test_the_cache_takes_a_mebibyte(start):
+    """Whatever is kept; the manager of the cache looks at least every 10 s."""
+    service = start(responder=FAKE, PADDING="150000")
+
+    def size():
+        with contextlib.suppress(FileNotFoundError):  # nginx is at it
+            return sum(entry.stat().st_size for entry in os.scandir(f"{service.run_dir}/cache"))
+
+    for method in ("GET", "HEAD"):
+        for accept in ("text/plain", "text/html", "application/json", "image/png"):
+            with Connection(service.port) as connection:
+                connection.send(request("/?format=text", method, Accept=accept))
+                connection.answer(method)
+    wait_until(lambda: 0 < (size() or 0) <= 2**20, 25, lambda: f"it takes less than {size()} bytes")
 
 
 # --- Without it -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@ is about HTTP rather than about greetings, byte by byte."""
 
 import concurrent.futures
 import contextlib
+import errno
 import http.client
 import ipaddress
 import itertools
@@ -476,6 +477,49 @@ def test_the_head_of_a_request_may_take_10_s_in_all(port, pause):
     assert 9 < seconds < 15, f"the connection ended after {seconds} s"
 
 
+def clog(connection):
+    """Sends requests until neither they nor the answers, which nobody takes, get any further."""
+    batch = request("/?name=" + 60 * "x") * 100
+    connection.socket.setblocking(False)
+    while select.select([], [connection.socket], [], 0.5)[1]:
+        with contextlib.suppress(BlockingIOError):
+            connection.socket.send(batch)
+
+
+def test_a_client_that_takes_nothing_is_reset_after_10_s(port):
+    """Then the kernel keeps nothing for it, either."""
+    with Connection(port) as connection:
+        clog(connection)
+        started = time.monotonic()
+        poll = select.poll()
+        poll.register(connection.socket, select.POLLHUP)  # and errors; not what there is to read
+        assert poll.poll(20000), "the connection is still there"
+        error = connection.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    assert error == errno.ECONNRESET, os.strerror(error)
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.native
+def test_a_worker_that_is_to_end_waits_3_s_for_its_clients(start):
+    service = start()
+    with Connection(service.port) as connection:
+        clog(connection)
+        master, workers = service.named("nginx")
+        started = time.monotonic()
+        master.kill(signal.SIGHUP)
+        wait_until(lambda: all(worker.has_ended() for worker in workers), 8, "the old workers end")
+        seconds = time.monotonic() - started
+    assert seconds > 2, f"they have ended after {seconds} s, with a client"
+
+
+@pytest.mark.native
+def test_an_idle_connection_is_kept_longer_than_front_ends_keep_it(service):
+    """Google's load balancers keep one for 600 s: too long for a test to wait."""
+    with open(f"{service.run_dir}/nginx.conf", encoding="utf-8") as file:
+        seconds = re.search(r"^ *keepalive_timeout (\d+)s;", file.read(), re.MULTILINE)[1]
+    assert int(seconds) > 600
+
+
 # --- Without the responder ------------------------------------------------------------------
 
 
@@ -585,6 +629,7 @@ def test_the_responder_is_told_what_it_needs_and_nothing_else(fake):
         connection.send(2 * data)
         before, told = (json.loads(connection.answer().body) for _ in range(2))
     assert told.pop("HTTP_PROXY", "") == "", told
+    assert told.pop("made") > before["made"], f"{before}{told}"
     assert told.pop("connection") == before["connection"], f"not kept: {before}"
     assert re.fullmatch(REQUEST_ID, told.pop("HTTP_X_REQUEST_ID")), told
     assert told.pop("request") == before["request"] + 1, f"{before}{told}"
