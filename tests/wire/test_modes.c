@@ -394,37 +394,64 @@ static void what_a_setting_may_be_is_told_however_long_it_is(void **state)
 }
 
 /* A socket on a free port of this host, and its "PORT=number". */
-static int bind_port(char variable[16])
+static int bind_port(int family, char variable[16])
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
+    if (family == AF_INET)
+        address.v4 =
+            (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(0, bind(fd, (const struct sockaddr *)&address, length));
-    assert_int_equal(0, getsockname(fd, (struct sockaddr *)&address, &length));
-    snprintf(variable, 16, "PORT=%d", ntohs(address.sin_port));
+    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, &address.any, length) < 0)
+        skip(); /* this machine has no IPv6 */
+    assert_int_equal(0, getsockname(fd, &address.any, &length));
+    /* the port is at the same place in both */
+    snprintf(variable, 16, "PORT=%d", ntohs(address.v4.sin_port));
     return fd;
 }
 
-static void expect_probed(struct responder *responder, const char *answer, int status)
+static void expect_probed(struct responder *responder, int family, const char *answer, int status)
 {
     static const char request[] = "GET /ready HTTP/1.0\r\n\r\n";
     char variable[16], asked[sizeof(request)] = "";
-    const int listening = bind_port(variable);
+    const int listening = bind_port(family, variable);
     assert_int_equal(0, listen(listening, 1));
     start(responder, WORDS("--probe", variable));
     const int fd = accept(listening, NULL, NULL);
     assert_int_equal(sizeof(request) - 1, recv(fd, asked, sizeof(request) - 1, MSG_WAITALL));
     assert_string_equal(request, asked);
-    assert_int_equal(strlen(answer), send(fd, answer, strlen(answer), 0));
-    close(fd);
+    if (answer) {
+        assert_int_equal(strlen(answer), send(fd, answer, strlen(answer), 0));
+        close(fd);
+    }
     close(listening);
     expect_exit(responder, status);
+    if (!answer)
+        close(fd);
 }
+
+static const char is_ready[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nready\n";
 
 static void probe_tells_a_service_that_is_ready(void **state)
 {
-    expect_probed(*state, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nready\n", 0);
+    expect_probed(*state, AF_INET, is_ready, 0);
     expect_empty_log(*state);
+}
+
+static void probe_finds_a_service_that_has_only_ipv6(void **state)
+{
+    expect_probed(*state, AF_INET6, is_ready, 0);
+    expect_empty_log(*state);
+}
+
+static void probe_waits_2_s_for_an_answer(void **state)
+{
+    expect_probed(*state, AF_INET, NULL, 1);
+    expect_refusal(*state, 1, 1, "no answer within 2 s");
 }
 
 static void probe_tells_a_service_that_is_not_ready(void **state)
@@ -432,7 +459,7 @@ static void probe_tells_a_service_that_is_not_ready(void **state)
     static const char *const answers[] = {"HTTP/1.1 503 Service Unavailable\r\n\r\n",
                                           "HTTP/1.1 2000", "HTTP/1.1 200", ""};
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-        expect_probed(*state, answers[i], 1);
+        expect_probed(*state, AF_INET, answers[i], 1);
         expect_refusal(*state, 1, 1, "not 200");
     }
 }
@@ -440,7 +467,7 @@ static void probe_tells_a_service_that_is_not_ready(void **state)
 static void probe_says_that_nobody_answers(void **state)
 {
     char variable[16];
-    const int fd = bind_port(variable);
+    const int fd = bind_port(AF_INET, variable);
     expect_refusal(*state, run(*state, NULL, WORDS("--probe", variable)), 1, variable + 5);
     close(fd);
 }
@@ -494,6 +521,8 @@ int main(void)
         cmocka_unit_test_wire(a_setting_of_several_lines_is_named_on_one),
         cmocka_unit_test_wire(what_a_setting_may_be_is_told_however_long_it_is),
         cmocka_unit_test_wire(probe_tells_a_service_that_is_ready),
+        cmocka_unit_test_wire(probe_finds_a_service_that_has_only_ipv6),
+        cmocka_unit_test_wire(probe_waits_2_s_for_an_answer),
         cmocka_unit_test_wire(probe_tells_a_service_that_is_not_ready),
         cmocka_unit_test_wire(probe_says_that_nobody_answers),
         cmocka_unit_test_wire(probe_refuses_what_is_no_port),
