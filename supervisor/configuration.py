@@ -11,6 +11,7 @@ SOURCES = {
     "nginx.conf": "nginx/nginx.conf.template",
     "log.conf": "nginx/log.conf",
     "cache.conf": "nginx/cache-@CACHE@.conf",
+    "cache-spare.conf": "nginx/cache-@NO_CACHE@.conf",  # for cache_watch.py
     "errors.conf": "nginx/errors.conf",
     "probe.conf": "nginx/probe.conf",
     "refusals.conf": "nginx/refusals.conf",
@@ -27,6 +28,7 @@ def holes(values, ipv6):
         "PORT": values["PORT"],
         "RUN_DIR": values["RUN_DIR"],
         "CACHE": values["CACHE"],
+        "NO_CACHE": "on" if values["CACHE"] == "off" else "off",
         "ACCESS_LOG": values["ACCESS_LOG"],
         "TRACES": f"projects/{project}/traces/" if project else "",
         "RUN": os.urandom(4).hex(),
@@ -41,13 +43,12 @@ def fill(text, filling):
 
 
 def read(app):
-    """The texts of all files, by the names of SOURCES, cache-on.conf and cache-off.conf both."""
+    """The texts of all files, by their names in SOURCES with the holes filled."""
+    names = {fill(source, {"CACHE": "on", "NO_CACHE": "off"}) for source in SOURCES.values()}
     texts = {}
-    for source in SOURCES.values():
-        for cache in ("on", "off"):
-            name = fill(source, {"CACHE": cache})
-            with open(os.path.join(app, name), encoding="utf-8") as file:
-                texts[name] = file.read()
+    for name in names:
+        with open(os.path.join(app, name), encoding="utf-8") as file:
+            texts[name] = file.read()
     return texts
 
 

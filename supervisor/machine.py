@@ -78,3 +78,12 @@ def binding_error(family, address, port):
     except OSError as error:
         return error
     return None
+
+
+def ending_with_start():
+    """What stands before a command so that the program ends when this process is killed, which can
+    tell nobody. Process 1 of a container takes all others with it."""
+    setpriv = "/usr/bin/setpriv"  # util-linux: every Debian has it, the image has not
+    if os.getpid() == 1 or not os.access(setpriv, os.X_OK):
+        return ""
+    return f"{setpriv} --pdeathsig TERM "

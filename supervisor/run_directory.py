@@ -15,6 +15,7 @@ SERVICE_USERS = ("www-data", "hello")
 # What appears there while it runs. supervisord gives its socket that name when it is ready.
 MADE_LATER = (
     r"responder|responder\.sock|(nginx|supervisord)\.pid|supervisor\.sock(\.\d+)?|temp|cache"
+    r"|cache-between\.conf"
 )
 
 

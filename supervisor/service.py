@@ -5,6 +5,7 @@ import socket
 import time
 
 import supervisord
+from cache_watch import CacheWatch
 from log import LOG, explain
 from output import Output
 
@@ -20,6 +21,9 @@ class Service(supervisord.Supervisor):
         self.serves = False
         self.stop_at = None  # when it has been told to stop
         self.output = Output(LOG)
+        self.watch = None
+        if values["CACHE"] == "on":
+            self.watch = CacheWatch(values["RUN_DIR"], LOG, self.reload_nginx)
 
     def patience(self):
         if self.stop_at is not None and self.options.mood > 0:
@@ -34,6 +38,8 @@ class Service(supervisord.Supervisor):
             self.stop()
         elif not self.serves:
             self.try_answer()
+        elif self.watch and self.options.mood > 0:
+            self.watch.tick()
 
     def heard(self, name, channel, pid, data):
         """supervisord closes the pipe of a program whose output cannot be handled."""
@@ -56,6 +62,9 @@ class Service(supervisord.Supervisor):
             if self.drain_delay:
                 LOG.write("INFO", f"stopping in {self.drain_delay} s; a second signal: at once")
                 self.options.mood = before
+
+    def reload_nginx(self):
+        self.signal_program("nginx", signal.SIGHUP)
 
     def stop(self):
         self.options.mood = supervisord.SHUTDOWN

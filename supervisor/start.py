@@ -66,6 +66,7 @@ def serve(values, program, texts):
         responder.check_settings(path)
         cpus = machine.usable_cpus()
         os.environ.update(RESPONDER=shlex.quote(path), NGINX_WORKERS=str(cpus))
+        os.environ["ENDING_WITH_START"] = machine.ending_with_start()
         os.environ.setdefault("WORKERS", str(max(2, min(cpus, 64))))
         machine.raise_descriptor_limit()
         machine.share_cpus_in_batches()

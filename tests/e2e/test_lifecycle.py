@@ -4,6 +4,7 @@ import fcntl
 import os
 import pwd
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -99,6 +100,15 @@ def test_it_can_be_stopped_at_any_moment_of_its_start(launch, number):
         status = service.wait(3)
         assert status == 0, f"after {milliseconds} ms: status {status}, it said:\n{service.log()}"
         assert not service.leftovers(), f"after {milliseconds} ms: {service.leftovers()}"
+
+
+@native
+def test_nothing_outlives_a_start_that_is_killed(launch):
+    service = launch().wait_ready()
+    service.process.kill()
+    service.wait()
+    wait_until(lambda: not service.processes(), 5, lambda: f"{service.processes()} end")
+    shutil.rmtree(service.run_dir)
 
 
 def listens_to_signals(pid):
