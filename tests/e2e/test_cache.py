@@ -85,6 +85,7 @@ def expire():
 def test_a_greeting_is_a_miss_first_and_then_a_hit(quiet, target, accept, form):
     first, second = (ask(quiet.port, target, Accept=accept) for _ in range(2))
     assert (first["X-Cache"], second["X-Cache"]) == ("MISS", "HIT"), f"{first}{second}"
+    assert (first["Age"], second["Age"]) == (None, "1"), f"{first}{second}"
     for name in set(first.fields) - {"Date", "X-Cache", "X-Request-Id"}:
         assert second[name] == first[name], f"{name} differs: {first}{second}"
     assert first["Content-Type"] == second["Content-Type"] == FORMATS[form], f"{first}{second}"
@@ -469,6 +470,7 @@ def check_age(service):
     if answer.status == 200:
         age = time.monotonic() - answer.json()["made"]
         assert age < OLDEST, f"an answer is {age} s old: {answer}"
+        assert age < int(answer["Age"] or 0) + 2, f"an answer is {age} s old: {answer}"
     return answer
 
 
