@@ -26,8 +26,8 @@ static bool refuse(struct failure failure, const char *variable, const char *val
     char *end = shown;
     size_t i = 0;
     for (; i < VALUE_SHOWN && value[i]; i++)
-        end += sprintf(end, value[i] < ' ' || value[i] > '~' ? "\\x%02X" : "%c",
-                       (unsigned char)value[i]);
+        end += snprintf(end, sizeof("\\xFF"), value[i] < ' ' || value[i] > '~' ? "\\x%02X" : "%c",
+                        (unsigned char)value[i]);
     snprintf(failure.problem, failure.size, "%s=\"%s%s\": must be %s", variable, shown,
              value[i] ? "..." : "", allowed);
     return false;

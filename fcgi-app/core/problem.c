@@ -41,6 +41,11 @@ static void add_problem_details(struct text *body, int status, const char *detai
     text_add_json(body, json_with(object, "request_id", id));
 }
 
+/* A character takes up to six bytes when it is escaped, and the frame of a page less than 1 KiB. */
+_Static_assert(6 * sizeof(((struct fault *)NULL)->detail) + 1024 + REQUEST_ID_MAX <=
+                   RESPONSE_BODY_MAX,
+               "every error fits");
+
 void problem(const struct context *context, struct response *response, int status,
              const char *detail)
 {

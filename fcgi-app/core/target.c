@@ -67,6 +67,7 @@ static const char *decode(char *text, bool plus_is_space)
 const char *parameter_quoted(const char *name)
 {
     enum { QUOTED_MAX = 32 }; /* code points: no parameter that any route takes is longer */
+    _Static_assert(QUOTED_MAX * 4 + 128 <= sizeof(((struct fault *)NULL)->detail), "and fits");
     return utf8_check(name, QUOTED_MAX) == UTF8_OK ? name : "(over-long name)";
 }
 

@@ -6,6 +6,9 @@
 
 enum { SALUTATION_SIZE = 2 * NAME_MAX_CODE_POINTS * 4 + 2 }; /* UTF-8 takes up to 4 bytes each */
 
+/* Twice on a page, where a character takes up to six bytes, and a frame of less than 1 KiB. */
+_Static_assert(2 * 6 * SALUTATION_SIZE + 1024 <= RESPONSE_BODY_MAX, "every greeting fits");
+
 /* The value of the one parameter of that name, NULL when there is none; a fault when it is there
  * twice, since then nobody knows which one was meant. */
 static const char *single(const struct target *target, const char *name, struct fault *fault)
