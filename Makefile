@@ -181,10 +181,12 @@ $(REFUSER): tests/faults/memory.c | setup-test
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -shared -fPIC -o $@ $<
 
 # The responder with the faults that tests ask it for.
-$(FAULTY): tests/faults/faults.c $(OBJECTS) | setup-test
+FAULTS := respond health accept4 memfd_create signalfd epoll_create1
+$(FAULTY): tests/faults/faults.c tests/faults/calls.c $(OBJECTS) | setup-test
 	@mkdir -p $(@D)
 	@echo "  CC $@"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=respond -o $@ $< $(OBJECTS) $(LDLIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(FAULTS:%=-Wl,--wrap=%) -o $@ \
+		tests/faults/faults.c tests/faults/calls.c $(OBJECTS) $(LDLIBS)
 
 $(WIRE_CLIENT): tests/wire/client.c Makefile | setup-test
 	@mkdir -p $(@D)

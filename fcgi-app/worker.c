@@ -54,7 +54,8 @@ static int turn(struct worker *worker, int timeout_ms)
         else
             serve_connection(worker, data);
     }
-    if (worker->deadline_ms > 0 && count < EVENTS_MAX && worker->deadline_ms <= now_ms())
+    const bool all_seen = count >= 0 && count < EVENTS_MAX; /* SIGCONT ends the wait: -1 */
+    if (worker->deadline_ms > 0 && all_seen && worker->deadline_ms <= now_ms())
         close_overdue(worker);
     if (!worker->accepting)
         accept_again(worker);

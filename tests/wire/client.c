@@ -440,6 +440,39 @@ static unsigned descriptors_of(pid_t pid)
     return count;
 }
 
+unsigned connections_of(const struct responder *responder, unsigned worker)
+{
+    return descriptors_of(responder->worker[worker]) - responder->idle_descriptors;
+}
+
+long cpu_ms(pid_t pid)
+{
+    char path[PATH_SIZE];
+    long user = 0;
+    long system = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_int_equal(2, fscanf(file,
+                               "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld",
+                               &user, &system));
+    fclose(file);
+    return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+void use_faulty_responder(void)
+{
+    const char *program = getenv("RESPONDER");
+    struct bytes *path = bytes_new();
+    bytes_add(path, program ? program : "build/responder",
+              strlen(program ? program : "build/responder"));
+    struct bytes *faulty = bytes_new();
+    bytes_add(faulty, path->data, (size_t)(strrchr((char *)path->data, '/') - (char *)path->data));
+    bytes_add(faulty, "/tests/faulty_responder", strlen("/tests/faulty_responder"));
+    setenv("RESPONDER", (const char *)faulty->data, 1);
+    free_all_bytes();
+}
+
 static bool workers_wait(struct responder *responder, unsigned workers)
 {
     const size_t count = children_of(responder->pid, responder->worker, WORKERS_MOST);

@@ -137,6 +137,16 @@ void await_workers(struct responder *responder, unsigned workers);
 /* Waits until all workers wait for something: then they have seen all that was sent before. */
 void settle(const struct responder *responder);
 
+/* How many connections a worker has. */
+unsigned connections_of(const struct responder *responder, unsigned worker);
+
+/* Processor time that a process has used. */
+long cpu_ms(pid_t pid);
+
+/* Has the responder started that is built with faults, tests/faults; until the end of the program.
+ */
+void use_faulty_responder(void);
+
 /* Waits until a worker is replaced by another, while so many of them stay what they were. */
 void await_replacement(struct responder *responder, pid_t worker);
 

@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -225,22 +226,6 @@ static void other_workers_take_what_a_full_one_cannot(void **state)
     expect_unharmed(responder);
 }
 
-/* Processor time that a process has used. */
-static long cpu_ms(pid_t pid)
-{
-    char path[64];
-    long user = 0;
-    long system = 0;
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    assert_int_equal(2, fscanf(file,
-                               "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld",
-                               &user, &system));
-    fclose(file);
-    return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
-}
-
 static void descriptors_that_run_short_pause_accepting_until_some_are_free(void **state)
 {
     enum { TAKEN = DESCRIPTORS_SHORT - STARTED_DESCRIPTORS };
@@ -384,6 +369,92 @@ static void requests_that_stall_delay_nobody_and_are_closed(void **state)
     expect_unharmed(responder);
 }
 
+/* A request of which the rest does not come, behind what does not end the wait for it. */
+static struct client *stall_behind(struct responder *responder, const struct bytes *first,
+                                   const struct bytes *second)
+{
+    struct client *client = client_open(responder);
+    struct bytes *bytes = bytes_new();
+    bytes_add(bytes, first->data, first->length);
+    if (second)
+        bytes_add(bytes, second->data, second->length);
+    client_send_all(client, bytes);
+    return client;
+}
+
+static void whatever_is_refused_or_told_meanwhile_a_stalled_request_is_closed(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct bytes *beginning = bytes_new(), *other = bytes_new(), *management = bytes_new();
+    add_begin(beginning, 1, FCGI_RESPONDER, FCGI_KEEP_CONN, 0);
+    add_begin(other, 2, FCGI_RESPONDER, FCGI_KEEP_CONN, 0);
+    add_record(management, FCGI_GET_VALUES, 0, "", 0, 0);
+    struct client *clients[] = {
+        stall_behind(responder, bytes_new(), NULL),
+        stall_behind(responder, beginning, NULL),
+        stall_behind(responder, beginning, other),
+        stall_behind(responder, beginning, management),
+        stall_behind(responder, management, beginning),
+        stall_behind(responder, request_bytes(&kept), beginning),
+    };
+    struct client *idle = stall_behind(responder, management, NULL);
+    const int64_t began_ms = now_ms();
+    expect_prompt_greeting(client_open(responder), &kept);
+    for (size_t i = 0; i < sizeof(clients) / sizeof(clients[0]); i++)
+        await_end(clients[i]);
+    assert_in_range(now_ms() - began_ms, 4000, DEADLINE_MS);
+    expect_record(idle, "FCGI_GET_VALUES_RESULT");
+    expect_greeting(idle, &kept);
+    expect_unharmed(responder);
+}
+
+/* The worker looks again when the next is due, not only when it has something else to do. */
+static void requests_that_stall_one_after_the_other_are_each_closed_in_time(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    struct client *clients[3];
+    int64_t began_ms[3];
+    for (int i = 0; i < 3; i++) {
+        clients[i] = client_open(responder);
+        begin(clients[i]);
+        await_read(clients[i]);
+        began_ms[i] = now_ms();
+        expect_silence(clients[i], 2 * SHORT_MS);
+    }
+    for (int i = 0; i < 3; i++) {
+        expect_closed(clients[i]);
+        assert_in_range(now_ms() - began_ms[i], 4900, DEADLINE_MS);
+    }
+    expect_unharmed(responder);
+}
+
+/* As a container is whose CPU is taken away. All was sent in time. */
+static void requests_that_came_while_a_worker_did_not_run_are_answered(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    static struct client *clients[MANY];
+    for (int i = 0; i < MANY; i++) {
+        clients[i] = client_open(responder);
+        if (i % 2)
+            begin(clients[i]);
+    }
+    await_read(clients[MANY - 1]);
+    settle(responder);
+    kill(responder->pid, SIGSTOP); /* it would replace the worker */
+    freeze(responder->worker[0]);
+    for (int i = 0; i < MANY; i++)
+        if (i % 2)
+            client_send_from(clients[i], request_bytes(&kept), request_bytes(&kept)->length - 1);
+        else
+            client_ask(clients[i], &kept);
+    expect_silence(clients[0], 5500); /* longer than STALL_MS of connection.h */
+    thaw(responder->worker[0]);
+    for (int i = 0; i < MANY; i++)
+        expect_answer(clients[i], 200, "Hello World\n");
+    kill(responder->pid, SIGCONT);
+    expect_unharmed(responder);
+}
+
 static bool closed_by_the_responder(const struct client *client)
 {
     struct pollfd end = {.fd = client->fd, .events = POLLRDHUP};
@@ -444,6 +515,9 @@ int main(void)
         cmocka_unit_test_wire(a_large_request_that_pauses_is_answered_when_its_rest_comes),
         cmocka_unit_test_wire(a_large_request_that_trickles_delays_nobody),
         cmocka_unit_test_wire(requests_that_stall_delay_nobody_and_are_closed),
+        cmocka_unit_test_wire(whatever_is_refused_or_told_meanwhile_a_stalled_request_is_closed),
+        cmocka_unit_test_wire(requests_that_stall_one_after_the_other_are_each_closed_in_time),
+        cmocka_unit_test_wire(requests_that_came_while_a_worker_did_not_run_are_answered),
         cmocka_unit_test_wire(a_client_that_takes_no_answers_delays_nobody_and_is_closed),
     };
     return cmocka_run_group_tests_name("connections", tests, NULL, NULL);

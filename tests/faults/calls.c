@@ -1,0 +1,83 @@
+/*
+ * System calls that the kernel refuses, and answers of any size, for the responder with faults: put
+ * there by the linker (--wrap).
+ *
+ *   REFUSE=accept4    this one fails, with errno ERRNO, for TIMES calls (0: always)
+ *   BUFFER=4096       of what is sent on an accepted connection, in bytes
+ *   /health?size=70000   so many bytes of body
+ */
+#include "core/handler.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __real_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags);
+int __real_signalfd(int fd, const sigset_t *signals, int flags);
+int __wrap_signalfd(int fd, const sigset_t *signals, int flags);
+int __real_epoll_create1(int flags);
+int __wrap_epoll_create1(int flags);
+void __real_health(const struct context *context, struct response *response);
+void __wrap_health(const struct context *context, struct response *response);
+
+static int number_of(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value ? (int)strtol(value, NULL, 10) : 0;
+}
+
+static bool is_refused(const char *call)
+{
+    static int times;
+    const char *refused = getenv("REFUSE");
+    if (!refused || strcmp(refused, call) != 0)
+        return false;
+    if (number_of("TIMES") > 0 && times++ >= number_of("TIMES"))
+        return false;
+    errno = number_of("ERRNO");
+    return true;
+}
+
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+    if (is_refused("accept4"))
+        return -1;
+    const int accepted = __real_accept4(fd, address, length, flags);
+    const int size = number_of("BUFFER") / 2; /* the kernel doubles it */
+    if (accepted >= 0 && size > 0)
+        setsockopt(accepted, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    return accepted;
+}
+
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+    return is_refused("memfd_create") ? -1 : __real_memfd_create(name, flags);
+}
+
+int __wrap_signalfd(int fd, const sigset_t *signals, int flags)
+{
+    return is_refused("signalfd") ? -1 : __real_signalfd(fd, signals, flags);
+}
+
+int __wrap_epoll_create1(int flags)
+{
+    return is_refused("epoll_create1") ? -1 : __real_epoll_create1(flags);
+}
+
+/* Bytes that say where they are. */
+void __wrap_health(const struct context *context, struct response *response)
+{
+    const char *size = strstr(context->request->target, "?size=");
+    __real_health(context, response);
+    if (!size)
+        return;
+    const unsigned long length = strtoul(size + strlen("?size="), NULL, 10);
+    response->body = text_in(response->body_bytes, sizeof(response->body_bytes));
+    for (unsigned long i = 0; i < length; i++)
+        text_add(&response->body, (char[]){(char)('a' + i % 23), '\0'});
+}
