@@ -910,6 +910,49 @@ static void random_garbage_harms_nobody(void **state)
     expect_unharmed(responder);
 }
 
+/* Records that make sense one by one: of few ids, of any type, of the lengths that matter. */
+static void add_random_record(struct bytes *bytes)
+{
+    static const uint16_t lengths[] = {0, 0, 0, 1, 8, 8, 30, 128, 129, 2000, 65535};
+    static const uint8_t types[] = {FCGI_BEGIN_REQUEST, FCGI_ABORT_REQUEST, FCGI_PARAMS, FCGI_STDIN,
+                                    FCGI_DATA,          FCGI_GET_VALUES,    99};
+    static uint8_t content[65535] = {0, FCGI_RESPONDER};
+    content[1] = random_below(5) ? FCGI_RESPONDER : (uint8_t)random_below(5);
+    content[2] = (uint8_t)(random_below(5) > 0);
+    const uint8_t type = types[random_below(sizeof(types))];
+    const size_t length = type == FCGI_BEGIN_REQUEST && random_below(9) > 0
+                              ? sizeof(FCGI_BeginRequestBody)
+                              : lengths[random_below(sizeof(lengths) / sizeof(lengths[0]))];
+    const uint16_t id = type == FCGI_GET_VALUES ? 0 : (uint16_t)(random_below(9) ? 1 : 2);
+    add_record(bytes, type, id, content, length, (uint8_t)random_below(9));
+}
+
+/* In the order of requests, in another, in pieces, with ends in the middle. */
+static void random_records_harm_nobody(void **state)
+{
+    struct responder *responder = serve(state, 2);
+    for (int i = 0; i < 500; i++) {
+        struct client *client = client_open(responder);
+        struct bytes *bytes = bytes_new();
+        for (uint32_t records = random_below(12); records > 0; records--)
+            if (random_below(3) == 0)
+                bytes_add(bytes, request_bytes(&kept)->data, request_bytes(&kept)->length);
+            else
+                add_random_record(bytes);
+        for (size_t at = 0, piece; at < bytes->length; at += piece) {
+            piece = 1 + random_below(random_below(2) ? 20 : 70000);
+            piece = piece < bytes->length - at ? piece : bytes->length - at;
+            client_send(client, bytes->data + at, piece);
+        }
+        if (i % 2 == 0)
+            shutdown(client->fd, SHUT_WR);
+        if (i % 50 == 0)
+            expect_greeting(client_open(responder), &unkept);
+        client_close(client);
+    }
+    expect_unharmed(responder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -966,6 +1009,7 @@ int main(void)
         cmocka_unit_test_wire(a_client_that_only_listens_any_more_is_answered_and_closed),
         cmocka_unit_test_wire(a_client_that_ends_a_half_sent_request_is_closed),
         cmocka_unit_test_wire(random_garbage_harms_nobody),
+        cmocka_unit_test_wire(random_records_harm_nobody),
     };
     return cmocka_run_group_tests_name("records", tests, NULL, NULL);
 }
