@@ -69,7 +69,11 @@ locals {
         }]
       }
     }],
-    [{ title = "Warnings and errors", logsPanel = { filter = "${local.of_service} AND severity>=WARNING" } }],
+    [
+      # Which component says it, about which request, in which trace.
+      { title = "What the service says", logsPanel = { filter = "${local.of_service} AND jsonPayload.component=(\"nginx\" OR \"responder\" OR \"supervisor\") AND severity>=WARNING" } },
+      { title = "Requests that failed", logsPanel = { filter = google_logging_metric.requests["failures"].filter } },
+    ],
   )
 }
 

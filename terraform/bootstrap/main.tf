@@ -33,8 +33,20 @@ variable "region" {
   }
 }
 
+variable "labels" {
+  description = "Labels of everything that takes labels."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", name)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
+    error_message = "labels has a name or value that Google refuses. Both have up to 63 lower-case letters, digits, hyphens and underscores, a name with a letter first."
+  }
+}
+
 provider "google" {
-  project = var.project_id
+  project        = var.project_id
+  default_labels = var.labels
 }
 
 resource "google_storage_bucket" "state" {

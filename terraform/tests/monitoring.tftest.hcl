@@ -255,17 +255,18 @@ run "dashboard" {
     condition = alltrue([for number in [
       "request_count", "response_code_class", "hello-fcgi-failures", "request_latencies", "revision_name", "container/instance_count",
       "container/startup_latencies", "container/cpu/utilizations", "container/memory/utilizations",
-      "serviceLevelObjectives/availability", "serviceLevelObjectives/latency", "severity>=WARNING",
+      "serviceLevelObjectives/availability", "serviceLevelObjectives/latency", "severity>=WARNING", "jsonPayload.component=",
+      "httpRequest.status=429",
     ] : strcontains(replace(google_monitoring_dashboard.app.dashboard_json, "\\u003e", ">"), number)])
     error_message = "A number that somebody on call looks at first is missing."
   }
 
   assert {
-    condition     = length([for tile in jsondecode(google_monitoring_dashboard.app.dashboard_json).mosaicLayout.tiles : tile if can(tile.widget.xyChart) || can(tile.widget.logsPanel)]) == 9
-    error_message = "The dashboard has eight charts and the log."
+    condition     = length([for tile in jsondecode(google_monitoring_dashboard.app.dashboard_json).mosaicLayout.tiles : tile if can(tile.widget.xyChart) || can(tile.widget.logsPanel)]) == 10
+    error_message = "The dashboard has eight charts and two views of the log."
   }
   assert {
-    condition     = length(distinct([for tile in jsondecode(google_monitoring_dashboard.app.dashboard_json).mosaicLayout.tiles : "${try(tile.xPos, 0)} ${try(tile.yPos, 0)}"])) == 9
+    condition     = length(distinct([for tile in jsondecode(google_monitoring_dashboard.app.dashboard_json).mosaicLayout.tiles : "${try(tile.xPos, 0)} ${try(tile.yPos, 0)}"])) == 10
     error_message = "Two tiles lie on each other."
   }
   assert {

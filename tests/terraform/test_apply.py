@@ -359,7 +359,15 @@ def test_the_service_is_deleted_only_when_the_protection_is_off(project):
 
 
 def test_the_bucket_is_made_once(project):
-    variables = ["-var=project_id=example-project", "-var=region=europe-west1"]
+    variables = [
+        "-var=project_id=example-project",
+        "-var=region=europe-west1",
+        '-var=labels={ team = "web" }',
+    ]
     project.run("init", "-input=false", root="bootstrap")
     project.run("apply", "-input=false", "-auto-approve", *variables, root="bootstrap")
     project.run("plan", "-input=false", "-detailed-exitcode", *variables, root="bootstrap")
+    made = [json.loads(file.read_text()) for file in project.state.rglob("terraform.tfstate")]
+    (state,) = [state for state in made if state.get("resources")]
+    for kind in ("google_storage_bucket", "google_pubsub_topic"):
+        assert instances(state, kind)[0]["effective_labels"]["team"] == "web"

@@ -39,6 +39,7 @@ run "mistakes" {
   variables {
     project_id = "My project"
     region     = "europe-west1-b"
+    labels     = { Team = "web" }
   }
-  expect_failures = [var.project_id, var.region]
+  expect_failures = [var.project_id, var.region, var.labels]
 }
