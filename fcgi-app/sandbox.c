@@ -59,6 +59,12 @@ enum {
     TRAPPED = 1           /* SYS_SECCOMP of the kernel, for which glibc 2.36 has no name */
 };
 
+#ifdef __SANITIZE_ADDRESS__
+static const bool sanitized = true;
+#else
+static const bool sanitized = false;
+#endif
+
 static atomic_int *refused_call;
 
 static void refuse(int signal, siginfo_t *info, void *context)
@@ -160,23 +166,18 @@ static bool give_up_resources(enum sandbox sandbox)
            (sandbox == SANDBOX_PARENT || (limit(RLIMIT_AS, MEMORY_MAX) && limit(RLIMIT_NPROC, 0)));
 }
 
-#ifdef __SANITIZE_ADDRESS__
 bool sandbox_enter(enum sandbox sandbox, pid_t parent, atomic_int *refused)
 {
-    (void)sandbox, (void)parent, (void)refused;
-    errno = ENOTSUP;
-    return false;
-}
-#else
-bool sandbox_enter(enum sandbox sandbox, pid_t parent, atomic_int *refused)
-{
+    if (sanitized) {
+        errno = ENOTSUP;
+        return false;
+    }
     if (!give_up_resources(sandbox))
         return false;
     await_refusal(refused);
     errno = filter_calls(sandbox, parent);
     return errno == 0;
 }
-#endif
 
 void sandbox_call_name(int number, char *name, size_t size)
 {
