@@ -1,7 +1,9 @@
 #include "answer.h"
 
+#include "clock.h"
 #include "environment.h"
 #include "log.h"
+#include "metrics.h"
 #include "quarantine.h"
 #include "reply.h"
 
@@ -56,23 +58,35 @@ static struct request begin_request(struct answerer *answerer, const struct inco
     return request;
 }
 
-/* One under quarantine is not looked at: its log line has been written when it got there. */
-static size_t refuse(struct answerer *answerer, const struct request *request)
+/* What a request is answered with where its route has no say. */
+static size_t print_response(struct answerer *answerer)
 {
-    quarantine_answer(request, &answerer->response);
     return response_print(&answerer->response, (char *)answerer->records + RECORD_HEADER_SIZE,
                           RESPONSE_MAX);
 }
 
+/* One under quarantine is not looked at: its log line has been written when it got there. */
 static size_t reply_or_refuse(struct answerer *answerer, const struct request *request)
 {
     struct activity *activity = &answerer->slot->activity;
-    if (!quarantine_admit(answerer->shared, activity, request))
-        return refuse(answerer, request);
-    const size_t length = reply(answerer->settings, request, &answerer->response,
-                                (char *)answerer->records + RECORD_HEADER_SIZE, RESPONSE_MAX);
-    quarantine_release(answerer->shared, activity);
+    const int64_t began_ns = now_ns();
+    size_t length;
+    if (quarantine_admit(answerer->shared, activity, request)) {
+        length = reply(answerer->settings, request, &answerer->response,
+                       (char *)answerer->records + RECORD_HEADER_SIZE, RESPONSE_MAX);
+        quarantine_release(answerer->shared, activity);
+    } else {
+        quarantine_answer(request, &answerer->response);
+        length = print_response(answerer);
+    }
+    metrics_count(&answerer->slot->traffic, request, &answerer->response, now_ns() - began_ns);
     return length;
+}
+
+static size_t print_metrics(struct answerer *answerer, const struct request *request)
+{
+    metrics_answer(answerer->shared, answerer->settings->workers, request, &answerer->response);
+    return answerer->response.body.overflowed ? 0 : print_response(answerer);
 }
 
 /* What does not fit the bounds of core/response.h is not sent in part. */
@@ -88,7 +102,8 @@ static size_t refuse_size(uint8_t *records)
 size_t answer(struct answerer *answerer, const struct incoming *incoming, bool draining)
 {
     const struct request request = begin_request(answerer, incoming, draining);
-    size_t length = reply_or_refuse(answerer, &request);
+    size_t length =
+        request.metrics ? print_metrics(answerer, &request) : reply_or_refuse(answerer, &request);
     FCGX_Free(&answerer->fcgi, false); /* FCGX_Finish_r would write an answer of its own */
     if (length == 0)
         length = refuse_size(answerer->records);

@@ -58,6 +58,7 @@ bool open_connection(struct worker *worker, int fd)
     connection->last = false;
     set_deadline(worker, connection, STALL_MS);
     set_open(worker, worker->open + 1);
+    count(&worker->slot->traffic.accepted, 1);
     return true;
 }
 

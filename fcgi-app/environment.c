@@ -150,6 +150,7 @@ struct request request_from(char *const *variables)
         MEMBER("HTTP_TRACEPARENT", traceparent),
         MEMBER("HTTP_X_CLOUD_TRACE_CONTEXT", cloud_trace_context),
         MEMBER("HTTP_X_REQUEST_ID", request_id),
+        MEMBER("METRICS", metrics),
 #undef MEMBER
     };
     for (; *variables; variables++) {

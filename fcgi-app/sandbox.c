@@ -51,7 +51,7 @@ static const int parent_calls[] = {
     SCMP_SYS(epoll_create1),   SCMP_SYS(signalfd4),    SCMP_SYS(memfd_create),
     SCMP_SYS(ftruncate),       SCMP_SYS(seccomp),      SCMP_SYS(prlimit64),
     SCMP_SYS(rt_sigaction),    SCMP_SYS(rt_sigreturn), SCMP_SYS(getrandom),
-    SCMP_SYS(fcntl),           SCMP_SYS(tgkill),
+    SCMP_SYS(fcntl),           SCMP_SYS(clock_getres), SCMP_SYS(tgkill),
 };
 
 enum {

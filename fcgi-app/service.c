@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "metrics.h"
 #include "quarantine.h"
 #include "sandbox.h"
 #include "watchdog.h"
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -183,8 +185,22 @@ static void plan_replacement(struct parent *parent, struct child *child)
         parent->stillborn > 1 ? now + (BACKOFF_FIRST_MS << (parent->stillborn - 2)) : now;
 }
 
-static void bury(struct parent *parent, struct child *child, int status)
+/* What the last look at it has missed. */
+static void note_usage(struct usage *usage, const struct rusage *used)
 {
+    const uint64_t seconds = (uint64_t)(used->ru_utime.tv_sec + used->ru_stime.tv_sec);
+    const uint64_t us = (uint64_t)(used->ru_utime.tv_usec + used->ru_stime.tv_usec);
+    const uint64_t cpu_ns = usage->earlier_ns + seconds * 1000000000 + us * 1000;
+    if (cpu_ns > atomic_load(&usage->cpu_ns))
+        atomic_store(&usage->cpu_ns, cpu_ns);
+    usage->earlier_ns = atomic_load(&usage->cpu_ns);
+    atomic_store(&usage->memory, 0);
+    atomic_store(&usage->descriptors, 0);
+}
+
+static void bury(struct parent *parent, struct child *child, int status, const struct rusage *used)
+{
+    note_usage(&child->slot->usage, used);
     atomic_store(&child->slot->traffic.connections, 0);
     if (!parent->stopping) {
         log_death(parent, child, status);
@@ -209,12 +225,13 @@ static void reap(struct parent *parent)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+    struct rusage used;
+    while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &used)) > 0) {
         struct child *child = child_of(parent, pid);
         if (!child)
             continue;
         if (WIFEXITED(status) || WIFSIGNALED(status)) {
-            bury(parent, child, status);
+            bury(parent, child, status, &used);
         } else {
             child->watched.stopped = WIFSTOPPED(status);
             watch(parent);
@@ -278,12 +295,14 @@ static void look(struct parent *parent)
         struct child *child = &parent->children[i];
         if (child->pid == 0)
             continue;
+        metrics_look(child->pid, &child->slot->usage);
         const int looks = watchdog_look(&child->watched, &child->slot->activity, &quiet);
         if (looks * LOOK_MS < parent->settings->request_timeout * 1000)
             continue;
         child->hung = true;
         kill(child->pid, SIGKILL);
     }
+    metrics_look(getpid(), &parent->shared->usage);
     parent->watching = !quiet || !watchdog_rest(parent->shared, parent->settings->workers);
     parent->look_ms = now_ms() + LOOK_MS;
 }
@@ -340,6 +359,17 @@ static int supervise(struct parent *parent)
     return EX_SOFTWARE;
 }
 
+static void describe_process(struct shared *shared)
+{
+    struct timespec now;
+    struct rlimit limit = {.rlim_cur = 0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    shared->parent = getpid();
+    shared->start_time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    shared->descriptors_max = limit.rlim_cur;
+}
+
 /* In this order: what is read or opened at its first use, has to be there before. */
 static void enter_sandbox(const struct parent *parent)
 {
@@ -375,7 +405,7 @@ int service_run(const struct settings *settings)
     }
     for (int i = 0; i < settings->workers; i++)
         parent.children[i].slot = &parent.shared->slots[i];
-    parent.shared->parent = getpid();
+    describe_process(parent.shared);
     log_line(LOG_INFO, "serving with %d workers", settings->workers);
     enter_sandbox(&parent);
     return supervise(&parent);

@@ -46,7 +46,7 @@ struct activity {
 };
 
 /* What the workers of one slot have done so far. Its writer is the worker; a worker that replaces
- * another goes on with its numbers, so that they never go back. */
+ * another goes on with its numbers, so that they never go back. Counters only: see metrics.c. */
 struct traffic {
     counter requests[ROUTES_MAX][METHODS_MAX][STATUSES_MAX];
     counter durations[ROUTES_MAX][BUCKETS_MAX]; /* each counts what is in no smaller bucket */
@@ -56,10 +56,19 @@ struct traffic {
     counter connections; /* open now; the parent zeroes it for a new worker */
 };
 
+/* What the processes of one slot have used. Its writer is the parent. */
+struct usage {
+    counter cpu_ns;      /* of all workers that the slot has had */
+    counter memory;      /* bytes that are resident now */
+    counter descriptors; /* without connections; the worker writes it */
+    uint64_t earlier_ns; /* of CPU, of those before the present one; the parent's own */
+};
+
 /* A slot holds one worker at a time. */
 struct slot {
     struct activity activity;
     struct traffic traffic;
+    struct usage usage;
 };
 
 /* A request, by its fingerprint, that a worker did not survive. Its writer is the parent, where
@@ -81,6 +90,9 @@ struct shared {
     struct deaths {
         counter exited, killed, hung;
     } deaths;                       /* of workers; the parent's, as the next */
+    struct usage usage;             /* its own */
+    uint64_t start_time_ms;         /* its own, since 1970 */
+    uint64_t descriptors_max;       /* RLIMIT_NOFILE */
     counter started;                /* workers */
     struct slot slots[WORKERS_MAX]; /* settings->workers of them are used */
 };

@@ -10,6 +10,7 @@ import os
 SOURCES = {
     "nginx.conf": "nginx/nginx.conf.template",
     "log.conf": "nginx/log.conf",
+    "metrics.conf": "nginx/metrics.conf",
     "cache.conf": "nginx/cache-@CACHE@.conf",
     "cache-spare.conf": "nginx/cache-@NO_CACHE@.conf",  # for cache_watch.py
     "errors.conf": "nginx/errors.conf",
@@ -29,6 +30,8 @@ def holes(values, ipv6):
         "RUN_DIR": values["RUN_DIR"],
         "CACHE": values["CACHE"],
         "NO_CACHE": "on" if values["CACHE"] == "off" else "off",
+        "METRICS": "include metrics.conf;" if values["METRICS_PORT"] else "",
+        "METRICS_PORT": values["METRICS_PORT"],
         "ACCESS_LOG": values["ACCESS_LOG"],
         "TRACES": f"projects/{project}/traces/" if project else "",
         "RUN": os.urandom(4).hex(),

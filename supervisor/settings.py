@@ -45,6 +45,10 @@ def is_delay(value):
     return bool(re.fullmatch(r"[0-9]{1,3}", value)) and int(value) <= 600
 
 
+def is_metrics_port(value):
+    return not value or is_port(value)
+
+
 TABLE = (
     Setting("PORT", "8080", "a number from 1024 to 65535", "where it listens", is_port),
     Setting(
@@ -113,6 +117,14 @@ TABLE = (
         is_delay,
     ),
     Setting(
+        "METRICS_PORT",
+        "",
+        "a number from 1024 to 65535, and not PORT",
+        "where Prometheus finds /metrics and /nginx_status, on loopback only",
+        is_metrics_port,
+        "none",
+    ),
+    Setting(
         "GOOGLE_CLOUD_PROJECT",
         "",
         "a project's identifier",
@@ -133,6 +145,8 @@ def read(environment):
             if value is not None and not setting.allows(value):
                 raise Wrong(setting.name, value, setting.allowed)
             values[setting.name] = value
+    if values["METRICS_PORT"] and int(values["METRICS_PORT"]) == int(values["PORT"]):
+        raise Wrong("METRICS_PORT", values["METRICS_PORT"], "a number other than PORT")
     values["RUN_DIR"] = values["RUN_DIR"] or f"/tmp/hello-fcgi-{values['PORT']}"
     return values
 

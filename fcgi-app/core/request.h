@@ -20,6 +20,7 @@ struct request {
     const char *traceparent;         /* HTTP_TRACEPARENT */
     const char *cloud_trace_context; /* HTTP_X_CLOUD_TRACE_CONTEXT */
     const char *request_id;          /* HTTP_X_REQUEST_ID */
+    const char *metrics;             /* METRICS: nginx's second listener asks for them */
     size_t body_length;              /* bytes of body that came, counted up to BODY_MAX + 1 */
     bool draining;                   /* the service is stopping */
 };

@@ -30,6 +30,11 @@ const char *content_type(enum format format)
     return types[format];
 }
 
+const char *route_path(size_t position)
+{
+    return position < sizeof(routes) / sizeof(routes[0]) ? routes[position].path : NULL;
+}
+
 static const struct route *route_to(const char *path)
 {
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)

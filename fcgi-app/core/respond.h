@@ -15,4 +15,7 @@
 __attribute__((nonnull)) void respond(const struct settings *settings,
                                       const struct request *request, struct response *response);
 
+/* The path of a route, by its position in their table; NULL behind the last. */
+__attribute__((warn_unused_result)) const char *route_path(size_t position);
+
 #endif

@@ -33,6 +33,7 @@ def test_every_default_is_allowed():
         *(("CACHE", value) for value in ("", "yes", "ON")),
         *(("ACCESS_LOG", value) for value in ("", "some")),
         *(("LOG_FORMAT", value) for value in ("", "xml")),
+        *(("METRICS_PORT", value) for value in ("0", "80", "8080", "x")),
         *(("DRAIN_DELAY", value) for value in ("", "-1", "601", "1.5", "9999")),
         *(("GOOGLE_CLOUD_PROJECT", value) for value in ("A", "a/b", 'a"', "a;")),
     ],

@@ -129,6 +129,10 @@ static void check_got(const struct got cases[], size_t count)
 }
 
 #define WORLD_JSON "{\"greeting\":\"Hello World\",\"name\":\"World\"}\n"
+#define HEALTH_JSON                                                                                \
+    "{\"status\":\"ok\",\"checked\":\"A worker took this request and answered it. It needs "       \
+    "nothing "                                                                                     \
+    "else.\"}\n"
 #define ADA_JSON "{\"greeting\":\"Hello Ada\",\"name\":\"Ada\"}\n"
 
 TEST(the_greeting_is_for_whom_and_in_the_format_that_was_asked_for)
@@ -150,6 +154,9 @@ TEST(a_request_is_routed_by_its_decoded_path)
 {
     static const struct got cases[] = {
         {__LINE__, "/health", NULL, TEXT, "ok\n"},
+        {__LINE__, "/health", "text/html", TEXT, "ok\n"},
+        {__LINE__, "/health?format=json", NULL, JSON, HEALTH_JSON},
+        {__LINE__, "/health", "application/json", JSON, HEALTH_JSON},
         {__LINE__, "/ready", NULL, TEXT, "ready\n"},
         {__LINE__, "/health?x=y", "image/png", TEXT, "ok\n"},
         {__LINE__, "/ready?format=json", "application/json", TEXT, "ready\n"},
@@ -773,7 +780,8 @@ TEST(a_response_varies_only_where_accept_chose_it)
         {__LINE__, "/?name=Ada", "application/json", "Accept"},
         {__LINE__, "/?format=json", "text/html", ABSENT},
         {__LINE__, "/?name=Ada&format=text", NULL, ABSENT},
-        {__LINE__, "/health", "text/html", ABSENT},
+        {__LINE__, "/health", "text/html", "Accept"},
+        {__LINE__, "/health?format=json", "text/html", ABSENT},
         {__LINE__, "/ready", "text/html", ABSENT},
         {__LINE__, "/version", "text/html", ABSENT},
     };
