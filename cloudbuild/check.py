@@ -59,24 +59,27 @@ def has(body, expected):
 
 def check(url, commit, revision=None, greeting="Hello", name="World", fields=None):
     """Raises Wrong at the first answer of the service at url that is not right. The fields go with
-    every request; revision is the one that has to answer, if it matters."""
+    every request; revision is the one that has to answer, if it matters. Returns the number of
+    requests."""
     version = {"commit": commit, **({"revision": revision} if revision else {})}
     not_found = {"type": "about:blank", "title": "Not Found", "status": 404}
     not_allowed = {"type": "about:blank", "title": "Method Not Allowed", "status": 405}
-    for method, path, accept, status, media_type, body in [
+    questions = [
         ("GET", "/version", "application/json", 200, JSON, version),
         ("GET", "/", "text/plain", 200, TEXT, f"{greeting} {name}\n".encode()),
         ("GET", "/?name=Ada", "application/json", 200, JSON, {"greeting": f"{greeting} Ada"}),
         ("GET", "/health", "text/plain", 200, TEXT, b"ok\n"),
         ("GET", "/no-such-page", "application/json", 404, PROBLEM, not_found),
         ("POST", "/", "application/json", 405, PROBLEM, not_allowed),
-    ]:
+    ]
+    for method, path, accept, status, media_type, body in questions:
         came = ask(method, url + path, {**(fields or {}), "Accept": accept})
         if came[:2] != (status, media_type) or not has(came[2], body):
             raise Wrong(
                 f"{method} {url}{path} was to be answered {status} {media_type} {body!r}, and was"
                 f" answered {came[0]} {came[1]} {came[2][:300]!r}"
             )
+    return len(questions)
 
 
 if __name__ == "__main__":

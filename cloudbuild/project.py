@@ -34,7 +34,7 @@ def outputs():
     ended = subprocess.run([*TERRAFORM, "output", "-json"], capture_output=True, text=True, cwd=TOP)
     values = json.loads(ended.stdout or "{}") if ended.returncode == 0 else {}
     if "project_id" not in values:
-        said = re.search(r"Error: .*", ended.stderr)
+        said = re.search(r"(Error|terraform): .*", ended.stderr)
         raise Failure(
             "Terraform knows no project here. Make one with docs/deploy.md, or connect this"
             " checkout to the one there is: scripts/terraform init"

@@ -19,10 +19,11 @@ class Questions:
         environment = region.deployed.environment
         greeting = environment.get("GREETING", "Hello"), environment.get("GREETING_NAME", "World")
         fields.update(self.authorization(url if self.for_each_address else region.public_url))
-        check(url, region.rollout.commit, revision, *greeting, fields)
+        return check(url, region.rollout.commit, revision, *greeting, fields)
 
     def candidate(self, region):
-        self.ask(region, region.url, region.candidate, **{"X-Candidate": region.name})
+        """Returns how many requests that took."""
+        return self.ask(region, region.url, region.candidate, **{"X-Candidate": region.name})
 
     def public(self, region):
         """Any revision with this commit: a load balancer decides by itself which region answers."""

@@ -11,9 +11,11 @@ Place = collections.namedtuple("Place", "region state revisions")
 CHOOSE = "Choose from make status: make rollback TO=COMMIT"
 
 
-def commit_of(place, name):
+def image_of(place, name):
+    """What tells revisions apart: one commit may have been built again, with newer packages, and
+    one image may have been rolled out twice."""
     revision = place.revisions.get(name)
-    return revision.commit if revision else None
+    return revision.image if revision else None
 
 
 def last_served(place, accepts, until=None):
@@ -28,51 +30,51 @@ def last_served(place, accepts, until=None):
 
 
 def leading(places):
-    """The place that is to go back. Where regions serve different commits, as after a rollback that
+    """The place that is to go back. Where regions serve different images, as after a rollback that
     reached only some of them, the one that is ahead: it has served what others serve, before."""
     tagged = [place for place in places if place.state.candidate]
     if tagged:
         return tagged[0]
-    present = {commit_of(place, place.state.serving) for place in places}
+    present = {image_of(place, place.state.serving) for place in places}
     if len(present) == 1:
         return places[0]
     for place in places:
-        mine = commit_of(place, place.state.serving)
-        earlier = last_served(place, lambda name: commit_of(place, name) != mine, place.state.serving)
-        if earlier and commit_of(place, earlier) in present:
+        mine = image_of(place, place.state.serving)
+        earlier = last_served(place, lambda name: image_of(place, name) != mine, place.state.serving)
+        if earlier and image_of(place, earlier) in present:
             return place
-    raise Failure(f"the regions serve different commits. {CHOOSE}")
+    raise Failure(f"the regions serve different images. {CHOOSE}")
 
 
 def previous(places):
-    """The commit that is left, and the revision of each region to go back to."""
+    """The image that is left, and the revision of each region to go back to."""
     lead = leading(places)
     left = lead.state.candidate or lead.state.serving
-    gone = commit_of(lead, left)
+    gone = image_of(lead, left)
 
     def everywhere(name):
-        commit = commit_of(lead, name)
-        return commit != gone and all(find(place, commit) for place in places)
+        image = image_of(lead, name)
+        return image != gone and all(find(place, image) for place in places)
 
     target = before(lead.state) if lead.state.candidate else None
-    if target is None or not all(find(place, commit_of(lead, target)) for place in places):
+    if target is None or not all(find(place, image_of(lead, target)) for place in places):
         target = last_served(lead, everywhere, left)
     if target is None:
         raise Failure(
-            f"{lead.region}: nothing with another commit has served before {left}, as far as is"
+            f"{lead.region}: nothing with another image has served before {left}, as far as is"
             f" known. {CHOOSE}"
         )
-    return gone, {place.region: find(place, commit_of(lead, target)) for place in places}
+    return gone, {place.region: find(place, image_of(lead, target)) for place in places}
 
 
-def find(place, commit):
-    """A place's revision of that commit: what serves, if it is one, else the last that has; None
+def find(place, image):
+    """A place's revision of that image: what serves, if it is one, else the last that has; None
     where none has."""
     state = place.state
     serving = before(state) if state.candidate else state.serving
-    if commit_of(place, serving) == commit:
+    if image_of(place, serving) == image:
         return serving
-    return last_served(place, lambda name: commit_of(place, name) == commit)
+    return last_served(place, lambda name: image_of(place, name) == image)
 
 
 def named(place, wanted):
@@ -103,10 +105,10 @@ def named(place, wanted):
 
 
 def choose(places, wanted=()):
-    """The commit that is left, and for each region the name of the revision that is to serve."""
+    """The image that is left, and for each region the name of the revision that is to serve."""
     if not wanted:
         return previous(places)
     targets = {place.region: named(place, wanted) for place in places}
     present = [(place, place.state.candidate or place.state.serving) for place in places]
-    left = [commit_of(place, name) for place, name in present if name != targets[place.region]]
+    left = [image_of(place, name) for place, name in present if name != targets[place.region]]
     return next(iter(left), None), targets

@@ -103,12 +103,12 @@ class Region:
         self.taking, self.turns = True, self.turns + 1
         self.candidate = self.deployed.name
         until = self.rollout.clock.time() + self.rollout.limit
-        self.written, self.state = self.change(
-            "take",
-            lambda state, what: traffic.take(
-                state, self.serving.name, self.candidate, what, until
-            ),
-        )
+
+        def decide(state, what):
+            self.rollout.refuse_called_off(state)  # what serves may be what served before that
+            return traffic.take(state, self.serving.name, self.candidate, what, until)
+
+        self.written, self.state = self.change("take", decide)
         origin = self.rollout.candidate_origin
         self.url = origin or self.state.candidate_url
         self.public_url = origin or self.state.url
@@ -136,17 +136,19 @@ class Region:
         gate = self.rollout.gate
         for share in SHARES:
             self.give(share)
-            judged = gate if share == JUDGED else None
-            self.watch(max(self.rollout.soak, judged.seconds(self) if judged else 0))
+            begun, judged = self.rollout.clock.time(), gate if share == JUDGED else None
+            probes = self.watch(max(self.rollout.soak, judged.seconds(self) if judged else 0))
             if judged:
-                judged.judge(self)
+                judged.judge(self, begun, probes)
 
     def watch(self, seconds):
-        """Checks again and again for as long as a share lasts. One wrong answer is one too many."""
-        deadline = self.rollout.clock.monotonic() + seconds
+        """Checks again and again for as long as a share lasts. One wrong answer is one too many.
+        Returns when the candidate was asked, for each time."""
+        deadline, asked = self.rollout.clock.monotonic() + seconds, []
         while self.rollout.clock.monotonic() < deadline:
             self.rollout.clock.sleep(seconds / 12)
-            self.rollout.checks.candidate(self)
+            asked += [self.rollout.clock.time()] * self.rollout.checks.candidate(self)
+        return asked
 
     def release(self):
         """Takes the tag away from the revision that serves everything."""
@@ -208,11 +210,11 @@ class Rollout:
         self.regions.append(Region(service, self))
 
     def refuse_called_off(self, state):
-        """Fails when somebody has gone back from this very commit while the rollout waited."""
-        commit, when = state.record.called_off or ("", 0)
-        if commit == self.commit and when >= self.begun:
+        """Fails when somebody has gone back from this very image while the rollout waited."""
+        image, when = state.record.called_off or ("", 0)
+        if image == self.image and when >= self.begun:
             raise Failure(
-                f"somebody has gone back from {commit} since this rollout began. To try it again,"
+                f"somebody has gone back from {image} since this rollout began. To try it again,"
                 " run the build again"
             )
 

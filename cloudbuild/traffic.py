@@ -35,7 +35,7 @@ class Record:
     # The candidate that the tag was given to, what served then, and the second since 1970 at which
     # its rollout has to have ended.
     turn: tuple = ()
-    called_off: tuple = ()  # the commit that was gone back from last, and when
+    called_off: tuple = ()  # the image that was gone back from last, and when
 
     def passed(self, revision):
         served = tuple(name for name in self.served if name != revision)
@@ -234,7 +234,7 @@ def retract(state, written, previous, change):
     return Goal({previous: 100}, None, record.but(served=served, change=change))
 
 
-def go_back(state, target, commit, now, change):
+def go_back(state, target, image, now, change):
     """A person's decision: holds whatever is there. Always written, since what was read may be old,
     and any rollout that still runs is to see it."""
     served = state.record.served
@@ -242,7 +242,7 @@ def go_back(state, target, commit, now, change):
     left = {*state.record.left, *gone} - {target}
     left = [name for name in served if name in left]
     record = state.record if target in served else state.record.passed(target)
-    record = record.but(left=tuple(left), called_off=(commit or "", now), change=change)
+    record = record.but(left=tuple(left), called_off=(image or "", now), change=change)
     return Goal({target: 100}, None, record)
 
 

@@ -1,9 +1,11 @@
 """The cloud that the scripts are tested in: a stub of gcloud (the file gcloud beside this one), and
 a front end that answers at the addresses of its services and asks the real service behind them."""
 
+import datetime
 import http.client
 import http.server
 import json
+import math
 import os
 import pathlib
 import random
@@ -37,7 +39,7 @@ CHANGING = [
 
 # Each kind of address on a loopback address of its own, all at one port.
 KINDS = {"service": "127.0.1", "candidate": "127.0.2", "origin": "127.0.3", "iam": "127.0.4"}
-KINDS["run"] = "127.0.5"
+KINDS |= {"run": "127.0.5", "monitoring": "127.0.6"}
 
 
 def digest_of(commit):
@@ -82,9 +84,13 @@ class Responders:
     """The program, built for any commit: the project's own objects, linked with another name."""
 
     def __init__(self, directory):
-        self.directory, self.paths = directory, {}
+        self.directory, self.paths, self.lock = directory, {}, threading.Lock()
 
     def of(self, commit):
+        with self.lock:
+            return self.path(commit)
+
+    def path(self, commit):
         if commit not in self.paths:
             build = self.directory / commit
             subprocess.run(["cp", "-a", f"{BUILD}/objects", self.made(build)], check=True)
@@ -161,7 +167,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.pass_on()
 
     def do_GET(self):
-        return self.run_api(None) if self.kind() == "run" else self.pass_on()
+        special = {"run": self.run_api, "monitoring": self.monitoring_api}
+        return special.get(self.kind(), self.pass_on)()
 
     def do_PATCH(self):
         self.run_api(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -186,7 +193,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             token = {"token": f"for:{wanted['audience']}"}
         return self.answer(200, json.dumps(token).encode(), "application/json")
 
-    def run_api(self, body):
+    def monitoring_api(self):
+        """timeSeries.list, as far as it is asked; a page has one series."""
+        cloud, url = self.server.cloud, urllib.parse.urlsplit(self.path)
+        query = urllib.parse.parse_qs(url.query)
+        if url.path != f"/v3/projects/{PROJECT}/timeSeries" or cloud.monitoring.fails:
+            return self.answer_json(403, {"error": {"status": "PERMISSION_DENIED"}})
+        found, page = cloud.monitoring.series(query), int(query.get("pageToken", ["0"])[0])
+        more = {"nextPageToken": str(page + 1)} if page + 1 < len(found) else {}
+        return self.answer_json(200, {"timeSeries": found[page : page + 1], **more})
+
+    def run_api(self, body=None):
         """The Admin API v2, with what is to go wrong at this call."""
         cloud, url = self.server.cloud, urllib.parse.urlsplit(self.path)
         parts = re.fullmatch(
@@ -310,6 +327,53 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
 
+# --- Cloud Monitoring ---------------------------------------------------------------------------
+
+
+class Monitoring:
+    """Requests that were served, and what Cloud Monitoring says of them when."""
+
+    BUCKETS = {"numFiniteBuckets": 66, "growthFactor": 1.4, "scale": 1.0}
+
+    def __init__(self):
+        self.requests = []  # (when, region, revision, status, milliseconds)
+        self.fails, self.now, self.lag = False, time.time, 180
+
+    def series(self, query):
+        begin, end = (self.moment(query[f"interval.{name}Time"][0]) for name in ("start", "end"))
+        assert query["aggregation.alignmentPeriod"] == [f"{int(end - begin)}s"], query
+        wanted = dict(re.findall(r'(\S+)="([^"]*)"', query["filter"][0]))
+        groups = query["aggregation.groupByFields"]
+        found = {}
+        for when, region, revision, status, duration in self.requests:
+            known = begin <= when <= end and when <= self.now() - self.lag
+            if known and region == wanted["resource.labels.location"]:
+                kind = f"{status // 100}xx" if len(groups) > 1 else None
+                found.setdefault((revision, kind), []).append(duration)
+        latencies = wanted["metric.type"].endswith("request_latencies")
+        return [
+            {
+                "resource": {"labels": {"revision_name": revision}},
+                "metric": {"labels": {"response_code_class": kind} if kind else {}},
+                "points": [{"value": self.value(durations, latencies)}],
+            }
+            for (revision, kind), durations in found.items()
+        ]
+
+    @staticmethod
+    def moment(text):
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+    def value(self, durations, latencies):
+        if not latencies:
+            return {"int64Value": str(len(durations))}
+        counts = [0] * (self.BUCKETS["numFiniteBuckets"] + 2)
+        for duration in durations:
+            counts[max(0, math.ceil(math.log(duration, self.BUCKETS["growthFactor"])))] += 1
+        options = {"exponentialBuckets": self.BUCKETS}
+        return {"distributionValue": {"bucketOptions": options, "bucketCounts": list(map(str, counts))}}
+
+
 # --- The cloud --------------------------------------------------------------------------------
 
 
@@ -324,6 +388,7 @@ class Cloud:
         self.stuck = False  # whether the public address goes on leading to the first revision
         self.hide = 0  # requests to a new revision that get 404, as addresses are not there at once
         self.hidden_from = {}
+        self.monitoring = Monitoring()
         self.process = None  # the program that was started last
         self.released = threading.Event()  # ends the calls that hang
         self.server = Server(("0.0.0.0", 0), Handler)
@@ -440,11 +505,13 @@ class Cloud:
             "STUB": str(self.directory),
             "HOME": str(self.directory),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "ROLLOUT_PATIENCE": "3",
+            "ROLLOUT_PATIENCE": "10",  # a service starts in it, also on a busy machine
             "ROLLOUT_SOAK": "0.05",
             "ROLLOUT_LIMIT": "60",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS": f"{self.address('iam')}/",
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": f"{self.address('run')}/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_MONITORING": f"{self.address('monitoring')}/",
+            "ROLLOUT_METRICS": "off",
             **more,
         }
 
@@ -501,7 +568,10 @@ class Cloud:
         return [SCRIPTS / "rollout", *(f"--{name}={value}" for name, value in options.items())]
 
     def add_image(self, commit, contains=None):
-        """Makes the image of a commit known; it may contain another one."""
+        """Makes the image of a commit known; it may contain another one. Built before a rollout
+        counts the seconds until it answers."""
+        if self.stacks:
+            self.stacks.responders.of(contains or commit)
         self.change(images={**self.state()["images"], digest_of(commit): contains or commit})
 
     def rollout(self, commit, contains=None, **environment):

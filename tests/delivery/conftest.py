@@ -11,6 +11,7 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))  # for service.py
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "cloudbuild"))
 
 from cloud import REGION, Cloud, Responders, Stacks  # noqa: E402
 

@@ -40,6 +40,11 @@ def image_of(name):
     return f"registry/hello@sha256:{name}"
 
 
+def commit_in(image):
+    """The commit of an image."""
+    return commit(int(image.rpartition(":")[2])) if image else None
+
+
 class Killed(BaseException):
     """SIGKILL: nothing of the actor runs any more, so all of its calls raise it again."""
 
@@ -132,6 +137,7 @@ class World:
         self.actors, self.waiting, self.current = [], [], None
         self.pending, self.log, self.violations = [], [], []
         self.failing, self.lag, self.slow = 0.0, 0, 0.02
+        self.outage = (0, 0)  # from when to when no write is done
         self.released = []  # commits in the order in which they had passed in the last region
         self.patches = []  # what each write did to the shares
         self.done = threading.Semaphore(0)
@@ -219,6 +225,8 @@ class Api:
         world, fate = self.world, None
         if world.random.random() < world.failing:
             fate = world.random.choice(["before", "after", "late"] if body else ["before"])
+        if body and world.outage[0] < world.now < world.outage[1]:
+            fate = "before"
         if fate == "before":
             raise google_api.Unanswered("503")
         if fate == "late":
@@ -310,6 +318,7 @@ class Questions:
             raise check.Wrong("404")
         if share >= self.breaks_at:
             raise check.Wrong("503")
+        return 1
 
     def public(self, region):
         self.actor.call()
@@ -329,6 +338,9 @@ class Scenario:
         self.world.failing = chance.choice([0, 0, 0.01, 0.05, 0.15])
         self.world.lag = chance.choice([0, 0, 3])
         self.world.slow = chance.choice([0, 0, 0.01])
+        if chance.random() < 0.2:
+            begin = self.world.now + chance.uniform(0, 700)
+            self.world.outage = begin, begin + chance.uniform(100, 2000)
         self.chance, self.rollouts, self.rollback = chance, {}, None
         self.bad = {number: chance.choice([101, 101, 101, 0, 10, 50, 100]) for number in (3, 4, 5)}
         self.prepare()
@@ -437,6 +449,7 @@ class Scenario:
         self.check_rollback()
         quiet = not any(actor.killed for actor in actors)
         world.failing = world.lag = world.slow = 0
+        world.outage = (0, 0)
         while world.pending:  # what was on its way lands, or conflicts
             when, _, land = min(world.pending)
             world.pending.remove(min(world.pending))
@@ -463,8 +476,12 @@ class Scenario:
         unsettled = [region for region in world.regions if not world.settled(region)]
         if unsettled and not told:
             world.violation(f"nobody is told of {unsettled}")
+        first = told and self.chance.random() < 0.5 and self.roll_back_first()
         for line in told:
             self.settle(line)
+        serve = {world.serving(region) for region in world.regions}
+        if first and serve != first:
+            world.violation(f"what a person was told to run left {serve}, after a rollback to {first}")
         for region in world.regions:
             if not world.settled(region):
                 world.violation(f"{region} is not settled: {run_model.shares(world.services[region])}"
@@ -476,6 +493,13 @@ class Scenario:
                 world.violation(f"the regions serve {serve}")
             self.check_newest(serve)
             self.check_template()
+
+    def roll_back_first(self):
+        """A rollback before a person does what a rollout has told. Returns the commits that serve."""
+        self.wanted = ()
+        actor = self.world.act("rollback first", 0, self.roll_back)
+        self.world.run()
+        return actor.result == 0 and {self.world.serving(region) for region in self.world.regions}
 
     def check_newest(self, serve):
         """Without a rollback the newest of the commits that say that they serve does."""
@@ -516,7 +540,7 @@ class Scenario:
             if target not in self.passed(region):
                 world.violation(f"goes back to {target}, which has never served")
             if not self.wanted:
-                self.check_previous(left, labels["commit"], actor)
+                self.check_previous(commit_in(left), labels["commit"], actor)
         commits = {world.services[one]["revisions"][name]["labels"]["commit"]
                    for one, name in targets.items()}  # fmt: skip
         if len(commits) != 1:
@@ -559,7 +583,7 @@ class Scenario:
             turn = max(each.when for each in world.patches if each.actor is one.actor
                        and each.region == one.region and each.takes and each.when <= one.when)  # fmt: skip
             written = first.get(one.region, one.when + 1)
-            twin = mine.commit == left and mine.begun < actor.decided
+            twin = mine.image == left and mine.begun < actor.decided
             if one.when > written and (turn < written or twin):
                 world.violation(f"{one.actor.name} gave more in {one.region} after the rollback")
             raised[one.actor] += turn < min(first.values())
@@ -610,7 +634,8 @@ class Scenario:
 def play(seed):
     """Runs a history. Returns its world, with violations and a log."""
     scenario = Scenario(seed)
-    scenario.was_failing, scenario.was_slow = scenario.world.failing, scenario.world.slow
+    scenario.was_failing = scenario.world.failing or scenario.world.outage[1]
+    scenario.was_slow = scenario.world.slow
 
     def say(text):
         scenario.world.note(scenario.world.current, text)

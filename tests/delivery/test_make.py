@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from cloud import OTHER_REGION, PROJECT, REGION, REPOSITORY, TRIGGER
+from cloud import OTHER_REGION, PROJECT, REGION, REPOSITORY, TRIGGER, digest_of
 from outcome import NEW, OLD, check
 
 
@@ -100,7 +100,7 @@ def test_rollback_twice_goes_back_twice_and_then_wants_to_be_told(cloud, make, r
     roll_out(cloud, repository.newer)
     check(make("rollback"), cloud, 0, {NEW: 100})
     check(make("rollback"), cloud, 0, {OLD: 100})
-    check(make("rollback"), cloud, 2, {OLD: 100}, "nothing with another commit .* TO=COMMIT")
+    check(make("rollback"), cloud, 2, {OLD: 100}, "nothing with another image .* TO=COMMIT")
 
 
 @pytest.mark.parametrize("to", ["hello-fcgi-00001-abc", "commit", "short commit"])
@@ -127,7 +127,7 @@ def test_rollback_to_a_revision_that_never_got_ready_is_refused(cloud, make, rep
 def test_rollback_calls_off_a_rollout_that_leaves_the_traffic_alone_then(cloud, make, repository):
     cloud.add_image(repository.new)
     rollout = cloud.start(
-        cloud.rollout_command(repository.new), ROLLOUT_SOAK="3", ROLLOUT_PATIENCE="1"
+        cloud.rollout_command(repository.new), ROLLOUT_SOAK="3"
     )
     said = ""
     while "has 10 %" not in said:
@@ -173,7 +173,7 @@ def test_rollback_of_a_rollout_over_two_regions_takes_both_to_what_served(
     roll_out(two_regions, repository.new)
     two_regions.add_image(repository.newer)
     rollout = two_regions.start(
-        two_regions.rollout_command(repository.newer), ROLLOUT_SOAK="1.5", ROLLOUT_PATIENCE="1"
+        two_regions.rollout_command(repository.newer), ROLLOUT_SOAK="1.5"
     )
     said = ""
     while not re.search(calls_off, said):
@@ -198,6 +198,15 @@ def test_rollback_skips_the_twin_of_what_serves(cloud, make, repository):
     roll_out(cloud, repository.new)
     assert cloud.shares() == {3: 100}
     check(make("rollback"), cloud, 0, {OLD: 100})
+
+
+def test_rollback_goes_to_the_build_before_of_the_same_commit(cloud, make, repository):
+    roll_out(cloud, repository.new)
+    rebuilt = digest_of(repository.new).replace("000", "abc")
+    cloud.change(images={**cloud.state()["images"], rebuilt: repository.new})
+    ended = cloud.run(cloud.rollout_command(repository.new, image=rebuilt))
+    check(ended, cloud, 0, {3: 100})
+    check(make("rollback"), cloud, 0, {NEW: 100})
 
 
 def test_rollback_does_not_go_back_to_what_was_gone_back_from(cloud, make, repository):

@@ -107,7 +107,7 @@ def test_when_the_public_address_does_not_show_the_commit_the_old_revision_serve
     cloud, repository
 ):
     cloud.stuck = True
-    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="1")
+    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="3")
     check_put_back(
         ended, cloud, "has 100 %", "FAILED: GET http://127.0.1.0:.*/version", "100 % again"
     )
@@ -340,7 +340,7 @@ def test_of_two_rollouts_of_one_commit_at_once_one_serves_and_both_are_well(clou
     check(second, cloud, 0, {NEW: 100}, "another rollout of the same image has brought it")
 
 
-SHORT = {"ROLLOUT_LIMIT": "5", "ROLLOUT_PATIENCE": "0.5"}
+SHORT = {"ROLLOUT_LIMIT": "10", "ROLLOUT_PATIENCE": "2"}
 
 
 @pytest.mark.parametrize("call", ["read", "tag 2"])
@@ -361,7 +361,7 @@ TRAFFIC = ["traffic 2=10 1=90", "traffic 2=50 1=50"]
 @pytest.mark.parametrize("number", after_tag(TRAFFIC))
 def test_a_rollout_that_loses_the_tag_leaves_the_traffic_alone(cloud, repository, number):
     cloud.disturb(number, "other rollout", "after")
-    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="1")
+    ended = cloud.rollout(repository.new)
     shares = {TRAFFIC[0]: {OLD: 90, NEW: 10}, TRAFFIC[1]: {OLD: 50, NEW: 50}}[GOOD[number]]
     check(
         ended, cloud, 1, shares, "FAILED", "the tag is somebody else's now", tags={"candidate": 3}
@@ -373,14 +373,14 @@ def test_a_rollout_that_loses_the_tag_leaves_the_traffic_alone(cloud, repository
 @pytest.mark.parametrize("number", after_tag([*TRAFFIC, "traffic 2=100", "untag", "read"])[:-2])
 def test_a_person_who_rolls_back_meanwhile_is_not_overruled(cloud, repository, number):
     cloud.disturb(number, "rollback", "before")
-    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="1")
+    ended = cloud.rollout(repository.new)
     check_put_back(ended, cloud)
     assert "A PERSON HAS TO ACT" not in ended.log, ended
 
 
 def test_shares_that_somebody_has_changed_are_put_back(cloud, repository):
     cloud.disturb(GOOD.index(TRAFFIC[1]), "shares", "before")
-    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="1")
+    ended = cloud.rollout(repository.new)
     check_put_back(ended, cloud, "FAILED: somebody else has changed", "100 % again")
 
 
@@ -419,7 +419,7 @@ def test_what_a_killed_rollout_has_left_is_put_back_even_when_the_next_one_fails
 
 def test_a_rollout_waits_no_longer_than_another_one_may_take(cloud, repository):
     leave_killed_rollout(cloud, 10, until=time.time() + 2)
-    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="0.5")
+    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="2")
     check(ended, cloud, 0, {3: 100}, "waiting until that is done", "was killed")
 
 
