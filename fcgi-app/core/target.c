@@ -157,7 +157,7 @@ enum format target_format(const char *raw)
     while (*query && format == FORMAT_NONE) {
         query++;
         const size_t length = strcspn(query, "&");
-        if (length < sizeof(pair)) {
+        if (length < sizeof(pair) && (*query == 'f' || *query == '%')) {
             memcpy(pair, query, length);
             pair[length] = '\0';
             format = format_in(pair);

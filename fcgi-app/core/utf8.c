@@ -62,6 +62,15 @@ static bool is_noncharacter(uint32_t code_point)
     return (code_point >= 0xFDD0 && code_point <= 0xFDEF) || (code_point & 0xFFFE) == 0xFFFE;
 }
 
+static enum utf8_fault fault_of(uint32_t code_point)
+{
+    if (utf8_is_control(code_point))
+        return UTF8_CONTROL;
+    if (utf8_is_directional(code_point))
+        return UTF8_DIRECTIONAL;
+    return is_noncharacter(code_point) ? UTF8_NONCHARACTER : UTF8_OK;
+}
+
 enum utf8_fault utf8_check(const char *string, size_t max_code_points)
 {
     uint32_t code_point;
@@ -69,12 +78,10 @@ enum utf8_fault utf8_check(const char *string, size_t max_code_points)
         const size_t length = utf8_decode(string, &code_point);
         if (length == 0)
             return UTF8_MALFORMED;
-        if (utf8_is_control(code_point))
-            return UTF8_CONTROL;
-        if (utf8_is_directional(code_point))
-            return UTF8_DIRECTIONAL;
-        if (is_noncharacter(code_point))
-            return UTF8_NONCHARACTER;
+        const enum utf8_fault fault =
+            code_point >= ' ' && code_point <= '~' ? UTF8_OK : fault_of(code_point);
+        if (fault != UTF8_OK)
+            return fault;
         if (count == max_code_points)
             return UTF8_TOO_LONG;
         string += length;
@@ -94,10 +101,10 @@ static bool is_invisible(uint32_t code_point)
         {0x3164, 0x3164}, {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},
         {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
     };
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-        if (code_point >= ranges[i].first && code_point <= ranges[i].last)
-            return true;
-    return false;
+    size_t i = 0;
+    while (i < sizeof(ranges) / sizeof(ranges[0]) && code_point > ranges[i].last)
+        i++;
+    return i < sizeof(ranges) / sizeof(ranges[0]) && code_point >= ranges[i].first;
 }
 
 bool utf8_is_blank(const char *string)
