@@ -3,7 +3,8 @@
 
 # --- The service ----------------------------------------------------------------------------
 
-# Has no role but to read its own secrets: log lines go to stdout and metrics are the platform's own.
+# Has no role but to read its own secrets and, with the sidecar, to write metrics: log lines go to
+# stderr, and other metrics are the platform's.
 resource "google_service_account" "runtime" {
   account_id   = "${var.service}-run"
   display_name = "${var.service}: the running service"

@@ -108,13 +108,14 @@ resource "google_cloud_run_v2_service" "app" {
       }
     }
 
-    # After the one that serves: a deploy's image is ignored by its place (below).
+    # After the one that serves: a deploy's image is ignored by its place (below). The version is that of
+    # Google's own example. It is started after what it asks, and ended before it.
     dynamic "containers" {
       for_each = google_secret_manager_secret_version.metrics
       content {
         name       = "metrics"
-        image      = "us-docker.pkg.dev/cloud-ops-agents-artifacts/cloud-run-gmp-sidecar/cloud-run-gmp-sidecar:1.2.0" # the version of Google's own example
-        depends_on = [var.service]                                                                                    # started after it, and ended before it
+        image      = "us-docker.pkg.dev/cloud-ops-agents-artifacts/cloud-run-gmp-sidecar/cloud-run-gmp-sidecar:1.2.0"
+        depends_on = [var.service]
         resources {
           limits   = { cpu = 1, memory = "512Mi" } # Cloud Run's defaults, of which Google names no other
           cpu_idle = var.cpu_idle
