@@ -1,7 +1,7 @@
 # The image that runs in production: nginx, Python with supervisord, and the responder, and of each
 # only what runs. `make image` builds it. Stages: build (compiles), symbols (debug symbols), test
-# (docker build --target test .), rootfs and app (collect), and the last one, which is what
-# `docker build .` makes.
+# (cloudbuild/test), rootfs and app (collect), packages (cloudbuild/package-changes), and the last
+# one, which is what `docker build .` makes.
 
 # A tag, not a digest: every build without cache has Debian's security updates, in the base and in
 # what apt installs alike. A digest would hold only the former back:
@@ -26,15 +26,20 @@ RUN make SETUP=no COMMIT="$COMMIT" build \
 FROM scratch AS symbols
 COPY --from=build /src/build/responder.debug /
 
-# --- test: unit and wire tests; one that fails, fails the build --------------------------------
+# --- test: runs every suite that needs no container engine (cloudbuild/test) ---------------------
 FROM build AS test
-RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends libcmocka-dev python3-pytest python3-pytest-xdist >/dev/null \
-    && rm -rf /var/lib/apt/lists/*
-COPY tests tests
+COPY scripts/setup scripts/setup
+RUN scripts/setup build run debug test pipeline && rm -rf /var/lib/apt/lists/*
+# build/terraform is there in the pipeline only.
+COPY VERSION build/terraform* /usr/local/bin/
+COPY . .
+# Some tests ask git what it ignores.
+RUN git init --quiet .
+ENV SETUP=no
 ARG COMMIT=unknown
-RUN make SETUP=no COMMIT="$COMMIT" test-programs \
-    && RESPONDER="$PWD/build/responder" python3 -B -m pytest -n 4 --dist loadfile tests
+ENV COMMIT=$COMMIT
+RUN make test-programs
+CMD ["make", "test"]
 
 # --- rootfs: what runs of Debian's packages ----------------------------------------------------
 FROM ${BASE} AS rootfs
@@ -44,6 +49,10 @@ RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq 
 COPY scripts/rootfs /
 COPY supervisor /ours
 RUN /rootfs /rootfs.d /ours/start.py /usr/lib/*/libfcgi.so.0 /usr/lib/*/libjansson.so.4 /usr/lib/*/libseccomp.so.2
+
+# --- packages: what Debian says of them, for cloudbuild/package-changes --------------------------
+FROM scratch AS packages
+COPY --from=rootfs /rootfs.d/var/lib/dpkg/status.d /var/lib/dpkg/status.d
 
 # --- app: what is ours, with modes and times that do not depend on the checkout -----------------
 FROM rootfs AS app

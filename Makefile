@@ -102,7 +102,7 @@ symbols: ## Write the debug symbols of the image's responder to build/responder.
 
 .PHONY: sbom
 sbom: image ## Write what the image is made of to build/sbom.json (CycloneDX)
-	@cloudbuild/sbom "$$(cat build/image)" $(VERSION) $(COMMIT) build/sbom.json
+	@cloudbuild/sbom "$$(cat build/image)" build/sbom.json
 
 .PHONY: bench-image
 bench-image: setup-test image ## Measure the image: size, start, memory, stop; beside Flask's own server
@@ -133,6 +133,10 @@ push: ## Build, try and push the image of the present commit
 .PHONY: deploy
 deploy: ## Apply the Terraform configuration, then have Cloud Build build main and roll it out
 	@python3 -B cloudbuild/deploy
+
+.PHONY: rebuild
+rebuild: ## Build and roll out what serves anew if Debian has newer packages (ANYWAY=1: without a look)
+	@python3 -B cloudbuild/rebuild-now $(if $(ANYWAY),anyway)
 
 .PHONY: status
 status: ## Show revisions with their traffic, commits and images

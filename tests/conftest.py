@@ -1,5 +1,5 @@
 """What all tests share: programs written in C are collected too, and the last line is the totals,
-which are added to the file TOTALS as well, if that is set.
+which are added to the file TOTALS as well, with those of each suite, if that is set.
 
 With CI=true a skipped test is a failure, unless tests/allowed-skips lists it: what could not run
 proves nothing.
@@ -122,6 +122,8 @@ def pytest_sessionfinish(session):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     failed = len(counts["failed"]) + len(counts["error"]) + len(refused)
     expected = [f"{len(counts[name])} {name}" for name in ("xfailed", "xpassed") if counts[name]]
+    suites = {suite_of(report) for reports in counts.values() for report in reports}
+    session.config.suites = [count_suite(name, counts) for name in sorted(suites)]
     session.config.totals = [
         *(f"skipped, which CI does not allow: {nodeid}" for nodeid in refused),
         *expected,
@@ -130,9 +132,29 @@ def pytest_sessionfinish(session):
     ]
 
 
+def suite_of(report):
+    """The directory, and for the image's end-to-end tests what it runs on."""
+    target = re.search(r"^e2e/.*\[(container|gvisor)\b", report.nodeid)
+    return report.nodeid.partition("/")[0].partition("::")[0] + (f"-{target[1]}" if target else "")
+
+
+def count_suite(name, counts):
+    """A suite's line; with the first reason for a suite of which nothing ran."""
+    mine = {outcome: [r for r in counts[outcome] if suite_of(r) == name] for outcome in counts}
+    passed, skipped = mine["passed"] + mine["xfailed"] + mine["xpassed"], mine["skipped"]
+    failed = len(mine["failed"]) + len(mine["error"])
+    line = f"{name}: {len(passed)} passed, {failed} failed"
+    if skipped:
+        line += f", {len(skipped)} skipped"
+        if not passed and not failed:
+            line += f" ({skipped[0].longrepr[2].removeprefix('Skipped: ')})"
+    return line
+
+
 def pytest_unconfigure(config):
-    lines = [f"{line}\n" for line in getattr(config, "totals", [])]
-    print(end="".join(lines))
-    if lines and "TOTALS" in os.environ:  # a file for whoever has more to say behind the last line
+    totals = getattr(config, "totals", [])
+    for line in totals:
+        print(line)
+    if totals and "TOTALS" in os.environ:  # a file for whoever has more to say behind the last line
         with open(os.environ["TOTALS"], "a", encoding="utf-8") as file:
-            file.writelines(lines)
+            file.writelines(f"{line}\n" for line in [*config.suites, *totals])

@@ -3,6 +3,7 @@
 usage: pipeline.py [FILE]      (make pipeline-local; FILE is cloudbuild.yaml)
 
 A rollout waits next to nothing between its shares. ROLLOUT_SOAK=60 makes it wait as in production.
+Of the suites only the short ones run, and one that cannot: SUITES=tests runs all.
 
 What is real: the file with its substitutions and its steps in order, in a clone of the present
 commit without history, as a build gets; the container engine; a registry on this machine; and the
@@ -32,16 +33,19 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))  # for servic
 import cloud as stub  # noqa: E402
 import service  # noqa: E402
 
-EVERYWHERE = """sh bash cat cp cut date dirname env false find grep head ls mkdir mktemp mv rm sed
+EVERYWHERE = """sh bash cat cp cut date dirname env expr false find grep head ls mkdir mktemp mv rm sed
     sleep sort tail tee test touch tr true uname wc""".split()
-DOCKER, GCLOUD = "gcr.io/cloud-builders/docker", "gcr.io/google.com/cloudsdktool/google-cloud-cli"
+DOCKER = "gcr.io/cloud-builders/docker:24.0.9"
+GCLOUD = "gcr.io/google.com/cloudsdktool/google-cloud-cli"
+TERRAFORM = "hashicorp/terraform:1.11.4"
 # The programs of each builder's image beside those, from the Dockerfiles that Google publishes, and
 # what a step of it runs without an entrypoint. Neither image has jq.
 BUILDERS = {
     DOCKER: (["ENGINE", "curl", "make", "python3"], "ENGINE"),
     f"{GCLOUD}:528.0.0-slim": (["gcloud", "curl", "git", "python3"], None),
+    TERRAFORM: (["git", "terraform"], "terraform"),
 }
-BUILD_FIELDS = {"steps", "timeout", "options", "images"}
+BUILD_FIELDS = {"steps", "timeout", "options", "images", "substitutions"}
 OPTIONS = {"logging": ["CLOUD_LOGGING_ONLY"], "requestedVerifyOption": ["VERIFIED"]}
 STEP_FIELDS = {"id", "name", "entrypoint", "args", "env", "timeout", "allowFailure"}
 SUBSTITUTION = re.compile(r"\$(?:(\$)|\{([A-Z0-9_]+)\}|([A-Z_][A-Z0-9_]*))")
@@ -95,6 +99,7 @@ def load(path, substitutions):
     for name, value in build.get("options", {}).items():
         if value not in OPTIONS.get(name, []):
             raise Refused(f"the option {name}: {value} is not known to this runner")
+    substitutions = {**build.get("substitutions", {}), **substitutions}
     steps = []
     for number, step in enumerate(build["steps"]):
         what = f"step #{number} {step.get('id', '')}".rstrip()
@@ -200,11 +205,11 @@ class Pipeline:
 
     def set_up(self, stack):
         """Starts what there is beside the steps, and says how it ends."""
-        self.commit = self.git("rev-parse", "HEAD", cwd=self.checkout)
         asked = subprocess.run([self.checkout / "scripts/engine"], capture_output=True, text=True)
         if asked.returncode != 0:
             raise Refused(asked.stderr.strip())
         self.engine = asked.stdout.strip()
+        self.commit = self.git("rev-parse", "HEAD", cwd=self.checkout)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pipeline-", dir="/tmp"))
         stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
         registry = Registry(self.directory)
@@ -231,8 +236,8 @@ class Pipeline:
             [self.engine, "images", "--format={{.Repository}}:{{.Tag}}"],
             capture_output=True, text=True,
         ).stdout.split()  # fmt: skip
-        pull_request = [f"localhost/{stub.SERVICE}:{tag}" for tag in (self.commit, "test")]
-        names = [name for name in listed if name.startswith(self.host) or name in pull_request]
+        local = ("localhost/pull-request:", "localhost/package-changes:")
+        names = [name for name in listed if name.startswith((self.host, *local))]
         for name in names:
             subprocess.run([self.engine, "rmi", name], capture_output=True)
 
@@ -247,6 +252,10 @@ class Pipeline:
             "_REGIONS": " ".join(self.cloud.regions),
             "_PRIVATE": "false",
             "_CANDIDATE_ORIGIN": "",
+            "_SBOM": f"{stub.SERVICE}-sbom",
+            "_SCAN": "europe",
+            "_REGION": self.cloud.regions[0],
+            "_TRIGGER": stub.TRIGGER,
             **more,
         }
 
@@ -286,6 +295,7 @@ class Pipeline:
             **{name: os.environ[name] for name in kept if name in os.environ},
             **self.cloud.environment(),
             "ROLLOUT_LIMIT": "600",
+            "SUITES": os.environ.get("SUITES", "tests/unit tests/image"),
             **{name: value for name, value in os.environ.items() if name.startswith("ROLLOUT_")},
             "HOME": os.environ.get("HOME", "/"),
             "CONTAINER_ENGINE": self.engine,
@@ -320,9 +330,11 @@ class Pipeline:
     def say(self, text):
         print(text, file=self.out, flush=True)
 
-    def run(self, path, **substitutions):
-        """Runs a file. Raises StepFailed, as a build would fail, and Refused."""
+    def run(self, path, without=(), **substitutions):
+        """Runs a file, but for steps with these ids. Raises StepFailed, as a build would fail, and
+        Refused."""
         steps, images, timeout = load(path, self.substitutions(**substitutions))
+        steps = [step for step in steps if step.get("id") not in without]
         workspace, deadline = self.clone(), time.monotonic() + timeout
         for number, step in enumerate(steps):
             started, what = time.monotonic(), f"Step #{number} - \"{step.get('id', '')}\""

@@ -16,7 +16,8 @@ from cloud import HERE, OTHER_REGION, PROJECT, REGION, SCRIPTS, digest_of
 from service import REPOSITORY
 
 BUILD_FILES = [
-    *("cloudbuild.yaml", "cloudbuild.pr.yaml", "cloudbuild/build.yaml", "cloudbuild/deploy.yaml")
+    *("cloudbuild.yaml", "cloudbuild.pr.yaml", "cloudbuild/build.yaml", "cloudbuild/deploy.yaml"),
+    "cloudbuild/rebuild.yaml",
 ]
 # What can be set in a build file (cloudbuild_v1_messages of gcloud 528).
 FIELDS = {
@@ -101,6 +102,7 @@ def test_gcloud_does_not_read_a_build_file_with_a_wrong_field(tmp_path):
         ("cloudbuild.pr.yaml", "pull_request"),
         ("cloudbuild/build.yaml", "build"),
         ("cloudbuild/deploy.yaml", "deploy"),
+        ("cloudbuild/rebuild.yaml", "rebuild"),
     ],
 )
 def test_build_files_use_the_substitutions_that_their_trigger_sets(name, trigger):
@@ -115,6 +117,7 @@ def test_build_files_use_the_substitutions_that_their_trigger_sets(name, trigger
         sets |= set(re.findall(r"(_[A-Z_]+) += ", shared))
     assert f'"{name}"' in block, f"the trigger does not start {name}: {block}"
     uses = set(re.findall(r"\$\{?(_[A-Z_]+)", (REPOSITORY / name).read_text()))
+    uses -= set(load(name).get("substitutions", {})) - sets  # have defaults
     assert uses <= sets, f"{name} uses {uses - sets}, which the trigger {trigger} does not set"
     assert sets - uses <= {
         "_ACTION",
@@ -166,6 +169,17 @@ def test_gcloud_takes_every_command_line_of_the_scripts(make_cloud, repository, 
     cloud.run([SCRIPTS / "provenance", *arguments], ROLLOUT_PATIENCE="0.1")
     called = [call for call in cloud.state()["calls"] if call[0] != "api"]
     calls = sorted({shlex.join(["gcloud", *call]) for call in called})
+    image = digest_of(repository.new)
+    calls += [  # attach-sbom, scan and rebuild
+        f"gcloud artifacts sbom load --source=a.json --uri={image} --destination=gs://b"
+        f" --project={PROJECT} --quiet",
+        f"gcloud artifacts docker images scan {image} --remote --location=europe"
+        f" --project={PROJECT} --format='value(response.scan)' --quiet",
+        "gcloud artifacts docker images list-vulnerabilities"
+        f" projects/{PROJECT}/locations/europe/scans/0a1b --project={PROJECT} --format=json --quiet",
+        f"gcloud builds triggers run merge --region={REGION} --project={PROJECT}"
+        f" --sha={repository.new} --substitutions=_REBUILD=-20261125T1900Z --quiet",
+    ]
     calls.append("gcloud auth configure-docker europe-west1-docker.pkg.dev --quiet")  # push-commit
     kinds = {" ".join(re.findall(r" ([a-z-]+)(?= )", call)[:3]) for call in calls}
     assert len(kinds) >= 6, f"the scripts were to use more of gcloud than {kinds}"

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("yaml", reason="needs python3-yaml, which make setup-pipeline installs")
 
-from cloud import PLACEHOLDER, PROJECT, SCRIPTS  # noqa: E402
+from cloud import PLACEHOLDER, PROJECT, SCRIPTS, TRIGGER  # noqa: E402
 from outcome import check  # noqa: E402
 from pipeline import DOCKER, GCLOUD, Pipeline, Refused, StepFailed  # noqa: E402
 from service import REPOSITORY  # noqa: E402
@@ -29,19 +29,19 @@ class Place(Pipeline):
         self.log = directory / "log"
         super().__init__(open(self.log, "w"))
 
-    def run(self, path, **substitutions):
+    def run(self, path, without=(), **substitutions):
         """Returns what was said."""
         begin = len(self.log.read_text())
-        super().run(path, **substitutions)
+        super().run(path, without, **substitutions)
         return self.log.read_text()[begin:]
 
-    def digests(self):
-        """The digest that the registry has for the commit's tag."""
+    def digests(self, tag=None):
+        """The digest that the registry has for a tag, the commit's if none is given."""
         host, _, name = self.image.partition("/")
         accept = "application/vnd.oci.image.manifest.v1+json"
         docker = "application/vnd.docker.distribution.manifest.v2+json"
         request = urllib.request.Request(
-            f"http://{host}/v2/{name}/manifests/{self.commit}",
+            f"http://{host}/v2/{name}/manifests/{tag or self.commit}",
             headers={"Accept": f"{accept}, {docker}"},
         )
         with urllib.request.urlopen(request, timeout=10) as response:
@@ -83,8 +83,9 @@ def run(place, tmp_path):
 
 
 def test_cloudbuild_yaml_takes_the_commit_from_its_tests_to_all_the_traffic(place, first_run):
-    steps = re.findall('Finished Step #[0-9] - "([a-z]+)"', first_run)
-    assert steps == ["test", "image", "smoke", "push", "rollout", "cache"], first_run
+    steps = re.findall('Finished Step #[0-9]+ - "([a-z]+)"', first_run)
+    before = ["terraform", "test", "image", "smoke", "sbom", "push", "attach", "scan"]
+    assert steps == [*before, "rollout", "cache", "report"], first_run
     assert place.cloud.shares() == {2: 100} and place.cloud.tags() == {}, first_run
     revisions = place.cloud.state()["services"]["europe-west1"]["revisions"]
     assert revisions["hello-fcgi-00001-abc"]["image"] == PLACEHOLDER
@@ -106,8 +107,9 @@ def test_a_rerun_of_the_commit_deploys_the_image_that_is_there(place, first_run)
 def test_a_pull_request_is_built_and_tried_and_pushes_nothing(place, first_run):
     calls = place.cloud.state()["calls"]
     said = place.run(REPOSITORY / "cloudbuild.pr.yaml")
-    assert re.findall('Finished Step #[0-9] - "([a-z]+)"', said) == ["test", "image", "smoke"], said
-    assert "push" not in said.lower() and place.cloud.state()["calls"] == calls, said
+    steps = re.findall('Finished Step #[0-9] - "([a-z]+)"', said)
+    assert steps == ["terraform", "test", "image", "smoke", "report"], said
+    assert "pushed" not in said.lower() and place.cloud.state()["calls"] == calls, said
 
 
 def provenance(place, **changes):
@@ -148,7 +150,7 @@ def describe(place, *occurrences):
 def test_two_builds_push_at_the_end_and_deploy_what_has_provenance(place, first_run):
     said = place.run(REPOSITORY / "cloudbuild/build.yaml")
     pushed = said.rpartition(f"PUSH {place.image}:{place.commit}")[0]
-    assert 'Finished Step #3 - "cache"' in pushed, f"it was not pushed behind the last step: {said}"
+    assert 'Finished Step #5 - "report"' in pushed, f"it was not pushed behind the last step: {said}"
     message = describe(place, None, None, provenance(place))  # it comes some time after the image
     said = place.run(REPOSITORY / "cloudbuild/deploy.yaml", **message)
     assert f"was built by Cloud Build from {place.commit}" in said, said
@@ -170,6 +172,132 @@ def test_an_image_without_cloud_builds_provenance_is_not_deployed(place, first_r
         place.run(REPOSITORY / "cloudbuild/deploy.yaml", **message)
     assert "Was it pushed by hand?" in place.log.read_text()
     assert place.cloud.shares() == shares
+
+
+# --- Built again ------------------------------------------------------------------------------
+
+REBUILD = REPOSITORY / "cloudbuild/rebuild.yaml"
+
+
+def serve(place, image, commit):
+    """Makes an image the one that serves everything, without a rollout."""
+    services = place.cloud.state()["services"]
+    for service in services.values():
+        name = max(service["revisions"])
+        service["revisions"][name].update(image=image, labels={"commit": commit})
+        service["traffic"] = [{"key": name, "percent": 100, "tag": None}]
+    place.cloud.change(services=services, calls=[])
+
+
+def triggered(place):
+    calls = place.cloud.state()["calls"]
+    return [call[3:] for call in calls if call[:3] == ["builds", "triggers", "run"]]
+
+
+def push_with_older_nginx(place, directory):
+    """An image as it would be had Debian had another nginx. Returns its name with the digest."""
+    status = "/var/lib/dpkg/status.d/nginx"
+    (directory / "entry").write_text("Package: nginx\nVersion: 1.2.3-4\nArchitecture: amd64\n")
+    (directory / "Dockerfile").write_text(f"FROM {place.image}:{place.commit}\nCOPY entry {status}\n")
+    name = f"{place.image}:{place.commit}-older"
+    command = [place.engine, "build", "--pull=false", "--tag", name, directory]
+    subprocess.run(command, check=True, capture_output=True)
+    ended = place.cloud.run(
+        [SCRIPTS / "push", place.image, f"{place.commit}-older"],
+        CONTAINERS_REGISTRIES_CONF=os.environ["CONTAINERS_REGISTRIES_CONF"],
+    )
+    assert ended.status == 0, ended
+    return re.search("^pushed: (.*)$", ended.log, re.MULTILINE)[1]
+
+
+def test_what_has_the_packages_of_today_is_not_built_again(place, first_run):
+    serve(place, f"{place.image}@{place.digests()}", place.commit)
+    said = place.run(REBUILD)
+    assert "packages, none has changed" in said and "no package has changed" in said, said
+    assert triggered(place) == [], said
+
+
+def test_what_has_older_packages_is_built_again_and_rolled_out_the_same_way(
+    place, first_run, tmp_path
+):
+    image = push_with_older_nginx(place, tmp_path)
+    serve(place, image, place.commit)
+    said = place.run(REBUILD)
+    changes = re.findall(r"^(\S+) \S+ -> \S+$", said, re.MULTILINE)
+    assert set(changes) == {"nginx"} and "nginx 1.2.3-4 -> 1." in said, said
+    (call,) = triggered(place)
+    assert call[0] == TRIGGER and f"--sha={place.commit}" in call, call
+    (rebuild,) = re.findall(r"--substitutions=_REBUILD=(-\d{8}T\d{4}Z)\b", " ".join(call))
+
+    before = place.digests()
+    slow = ("test", "report")  # all of its packages would be installed anew
+    said = place.run(REPOSITORY / "cloudbuild.yaml", slow, _REBUILD=rebuild)
+    assert place.digests() == before, "the commit's own tag has moved"
+    newest = max(place.cloud.shares())
+    assert place.cloud.shares() == {newest: 100}, said
+    revisions = place.cloud.state()["services"]["europe-west1"]["revisions"]
+    revision = revisions[f"hello-fcgi-{newest:05d}-abc"]
+    assert revision["image"] == f"{place.image}@{place.digests(place.commit + rebuild)}", said
+    assert revision["labels"]["commit"] == place.commit
+
+
+def test_a_commit_that_somebody_has_left_is_not_brought_back_by_a_rebuild(place, first_run):
+    serve(place, f"{place.image}@{place.digests()}", "0" * 40)
+    with pytest.raises(StepFailed, match="serving"):
+        place.run(REBUILD)
+    assert f"{'0' * 40} serves, and main is at {place.commit}" in place.log.read_text()
+    assert triggered(place) == []
+
+
+def test_nothing_is_built_again_during_a_rollout(place, first_run):
+    serve(place, f"{place.image}@{place.digests()}", place.commit)
+    services = place.cloud.state()["services"]
+    (target,) = services["europe-west1"]["traffic"]
+    services["europe-west1"]["traffic"] = [
+        {**target, "percent": 90},
+        {**target, "key": min(services["europe-west1"]["revisions"]), "percent": 10},
+    ]
+    place.cloud.change(services=services)
+    with pytest.raises(StepFailed, match="serving"):
+        place.run(REBUILD)
+    assert "a rollout is under way, or one was left" in place.log.read_text()
+    serve(place, f"{place.image}@{place.digests()}", place.commit)
+
+
+# --- The bill of materials, and the report ----------------------------------------------------
+
+
+def test_the_image_that_was_pushed_gets_its_bill_of_materials(place, first_run):
+    loaded = place.cloud.state()["sboms"]
+    destination, document = loaded[f"{place.image}@{place.digests()}"]
+    assert destination == "gs://hello-fcgi-sbom"
+    assert {"nginx", "libc6"} <= {each["name"] for each in document["components"]}
+
+
+def test_a_scan_that_finds_something_stops_before_the_rollout(place, first_run):
+    shares = place.cloud.shares()
+    issue = {"affectedPackage": "nginx", "fixAvailable": True}
+    about = {"effectiveSeverity": "CRITICAL", "packageIssue": [issue]}
+    found = {"noteName": "projects/goog-vulnz/notes/CVE-2026-1", "vulnerability": about}
+    place.cloud.change(vulnerabilities=[found])
+    try:
+        with pytest.raises(StepFailed, match='"scan"'):
+            place.run(REPOSITORY / "cloudbuild.yaml")
+    finally:
+        place.cloud.change(vulnerabilities=[])
+    assert place.cloud.shares() == shares
+
+
+def test_the_last_lines_count_the_tests_and_name_what_was_skipped(first_run):
+    report = first_run.partition("Tests of this build:\n")[2]
+    assert re.search(r"^unit: [1-9]\d+ passed, 0 failed$", report, re.MULTILINE), first_run
+    assert "SKIPPED in this build: the suite image: no container engine works" in report, first_run
+
+
+def test_a_test_that_fails_ends_the_build(place, monkeypatch):
+    monkeypatch.setenv("SUITES", "tests/no-such-suite")
+    with pytest.raises(StepFailed, match='"test" failed'):
+        place.run(REPOSITORY / "cloudbuild.pr.yaml")
 
 
 # --- The smoke test ---------------------------------------------------------------------------

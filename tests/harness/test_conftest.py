@@ -49,7 +49,8 @@ def test_the_last_lines_are_the_totals_and_go_into_the_file(run, tmp_path, optio
     ended = run(OUTCOMES, *options, TOTALS=str(tmp_path / "totals"))
     expected = ["1 xfailed", "1 xpassed", "1 passed, 1 failed, 1 skipped"]
     assert ended.stdout.splitlines()[-3:] == expected, ended.stdout
-    assert (tmp_path / "totals").read_text().splitlines() == expected
+    suite = ["test_it.py: 3 passed, 1 failed, 1 skipped"]
+    assert (tmp_path / "totals").read_text().splitlines() == suite + expected
     assert ended.returncode == 1, ended.stdout
 
 
@@ -71,3 +72,9 @@ def test_it():
 """
     ended = run(text, *options, before="trap '' INT;")
     assert ended.returncode == 0, ended.stdout
+
+
+def test_a_suite_that_did_not_run_says_why(run, tmp_path):
+    run("import pytest\npytest.skip('no engine', allow_module_level=True)", TOTALS=f"{tmp_path}/totals")
+    first = (tmp_path / "totals").read_text().splitlines()[0]
+    assert first == "test_it.py: 0 passed, 0 failed, 1 skipped (no engine)"

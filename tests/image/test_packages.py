@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from image import build
+from image import build, run
 from service import ENGINE, IMAGE, REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "cloudbuild"))
@@ -100,12 +100,14 @@ def test_it_names_its_release_where_scanners_look(image):
 
 def test_the_bill_of_materials_is_what_the_image_has(image, tmp_path):
     path = tmp_path / "sbom.json"
-    command = [REPOSITORY / "cloudbuild/sbom", IMAGE, "1.2.3", "0123abc", path]
+    command = [REPOSITORY / "cloudbuild/sbom", IMAGE, path]
     environment = {**os.environ, "CONTAINER_ENGINE": pathlib.Path(ENGINE).name}
     subprocess.run(command, check=True, env=environment, capture_output=True)
     document = json.loads(path.read_text())
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
-    assert document["metadata"]["component"]["version"] == "1.2.3+0123abc"
+    said = run("/app/responder", "--version")  # responder 1.2.3 (COMMIT)
+    version = "+".join(re.fullmatch(r"responder (\S+) \((\S+)\)\n", said).groups())
+    assert document["metadata"]["component"]["version"] == version
     components = document["components"]
     assert {each["name"]: each["version"] for each in components} == {
         name: entry["Version"] for name, entry in entries(image).items()
