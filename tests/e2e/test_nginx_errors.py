@@ -157,12 +157,18 @@ def hosts(dice):
         yield text
 
 
+def ipv6_literals():
+    """Every number of groups on each side of "::", or of none, with an IPv4 address or without."""
+    for left, right, end in itertools.product(range(9), range(9), ([], ["192.0.2.255"], ["1.2.3.256"])):
+        yield f"[{':'.join(left * ['a1'])}::{':'.join(right * ['F'] + end)}]"
+        yield f"[{':'.join(left * ['0'] + end)}]:80"
+
+
 def test_a_host_is_taken_if_the_grammar_has_it_and_is_a_400_otherwise(port):
     seed = random.randrange(10**6)
     counts = {200: 0, 400: 0}
-    for text in itertools.islice(hosts(random.Random(seed)), 1500):
-        if not text:
-            continue
+    random_ones = filter(None, itertools.islice(hosts(random.Random(seed)), 1500))
+    for text in {*ipv6_literals(), *random_ones}:
         data = head("GET /health HTTP/1.1", "Connection: close", host=f"Host: {text}".encode())
         answer = exchange(port, data)
         expected = 200 if is_host(text) else 400
@@ -258,6 +264,7 @@ def test_a_length_of_zero_is_no_body(port):
     answer = ask(port, "/", Content_Length="00")
     assert (answer.status, answer.text) == (200, "Hello World\n"), str(answer)
     check_problem(ask(port, "/", "POST", Content_Length="0"), 405)
+    assert ask(port, "/", Content_Length="0", Host="[::1]:80").status == 200
 
 
 def test_a_body_that_would_be_continued_is_refused_at_once(port):
