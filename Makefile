@@ -228,6 +228,13 @@ coverage: setup-build setup-test setup-coverage ## Measure what the unit tests r
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)
+.PHONY: chaos
+chaos: setup-run setup-test build ## Break the service while 64 clients ask it; print what they saw (TIME=10 SCENARIO=...)
+	@/usr/bin/python3 -B tests/chaos/chaos.py $(if $(TIME),--seconds $(TIME)) $(SCENARIO)
+
+.PHONY: mutate
+mutate: setup-run setup-test build ## Break the code in small ways; print the breaks that no test notices (N=100)
+	@tests/mutate $(if $(N),--count $(N)) $(FILES)
 
 .PHONY: lint
 lint: setup-build setup-run setup-lint ## Check the code's form and look for mistakes without running it

@@ -1,0 +1,319 @@
+"""The faults. Each scenario is a function that injects its fault until its time is up and then takes
+it away; it leaves the rest, load and measuring, to chaos.py. What it returns are failed GETs of its
+own, in words."""
+
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from client import ask
+from service import REPOSITORY, RESPONDER, Native, make_directory, port_of, reserve_port, wait_until
+
+SCENARIOS = {}
+
+
+@contextlib.contextmanager
+def one_instance(**environment):
+    service = Native(LOG_LEVEL="warning", **environment)
+    try:
+        yield service.wait_ready()
+        assert service.stop() == 0, f"it stopped with an error:\n{service.log()}"
+    finally:
+        service.end()
+
+
+def scenario(text, world=one_instance, **environment):
+    """Registers a fault: what it is, what it happens to, and settings of the service."""
+
+    def register(function):
+        function.text = text
+        function.world = lambda: world(**environment)
+        SCENARIOS[function.__name__] = function
+        return function
+
+    return register
+
+
+def turns(seconds, every):
+    """Comes back every so many seconds until the time is up."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+        time.sleep(every)
+
+
+@contextlib.contextmanager
+def ended(process):
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+# --- Processes ------------------------------------------------------------------------------
+
+
+@scenario("no fault")
+def nothing(service, seconds):
+    time.sleep(seconds)
+
+
+@scenario("a responder worker killed every 100 ms")
+def workers_killed(service, seconds):
+    for number, _ in enumerate(turns(seconds, 0.1)):
+        workers = service.named("responder")[1]
+        if workers:
+            workers[number % len(workers)].kill()
+
+
+@scenario("a responder worker stopped (SIGSTOP)", REQUEST_TIMEOUT="1")
+def worker_stopped(service, seconds):
+    for _ in turns(seconds, 0):
+        worker = service.named("responder")[1][0]
+        worker.kill(signal.SIGSTOP)
+        wait_until(worker.has_ended, 10, lambda: f"{worker} is ended by its parent")
+
+
+@scenario("the responder's parent killed")
+def parent_killed(service, seconds):
+    for _ in turns(seconds, 1.5):  # within its first second supervisord takes it for a failed start
+        killed = service.named("responder")[0]
+        killed.kill()
+        wait_until(lambda: is_replaced(service, killed), 10, "the responder is started again")
+
+
+def is_replaced(service, killed):
+    with contextlib.suppress(AssertionError, OSError):  # while there is none, or old and new ones
+        return service.named(killed.name)[0].pid != killed.pid
+    return False
+
+
+@scenario("an nginx worker killed every 500 ms")
+def nginx_workers_killed(service, seconds):
+    for number, _ in enumerate(turns(seconds, 0.5)):
+        workers = service.named("nginx")[1]
+        if workers:
+            workers[number % len(workers)].kill()
+
+
+@scenario("nginx reloaded every 500 ms")
+def nginx_reloaded(service, seconds):
+    for _ in turns(seconds, 0.5):
+        service.named("nginx")[0].kill(signal.SIGHUP)
+
+
+# --- Room -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def limited_instance(limit, **environment):
+    """One whose responder is started with ulimit -LIMIT, which its workers inherit."""
+    directory = make_directory()
+    program = f"{directory}/responder"
+    with open(program, "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\nulimit -{limit()}\nexec {RESPONDER} \"$@\"\n")
+    os.chmod(program, 0o755)
+    try:
+        with one_instance(responder=program, **environment) as service:
+            yield service
+    finally:
+        shutil.rmtree(directory)
+
+
+def few_descriptors(**environment):
+    return limited_instance(lambda: "n 48", **environment)
+
+
+@scenario("more clients than the responder's workers have descriptors", world=few_descriptors)
+def descriptors_used_up(service, seconds):
+    overload(service, seconds)
+
+
+def little_memory(**environment):
+    """As much address space as a worker has when it waits for the first request, and 64 KiB."""
+
+    def limit():
+        with one_instance(**environment) as service:
+            workers = service.named("responder")[1]
+            return f"v {max(int(worker.status('VmPeak')[0]) for worker in workers) + 64}"
+
+    return limited_instance(limit, **environment)
+
+
+@scenario("next to no memory for the responder's workers", world=little_memory)
+def memory_used_up(service, seconds):
+    overload(service, seconds)
+
+
+@contextlib.contextmanager
+def instance_on_small_disk(**environment):
+    """One whose run directory is all that fits on a file system of 2 MiB."""
+    disk = make_directory()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=1777", "chaos", disk], check=True)
+    try:
+        with one_instance(RUN_DIR=f"{disk}/run", **environment) as service:
+            yield service
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+        os.rmdir(disk)
+
+
+@scenario("the run directory's file system full", world=instance_on_small_disk)
+def disk_full(service, seconds):
+    path = f"{os.path.dirname(service.run_dir)}/ballast"
+    failures = []
+    for _ in turns(seconds, 0.2):
+        with open(path, "ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        for form in ("text", "html", "json"):  # which the cache has not kept so far
+            failures += get(service.port, f"/?format={form}")
+    os.unlink(path)
+    return failures
+
+
+def get(port, target):
+    """Why a GET failed, if it did."""
+    try:
+        answer = ask(port, target)
+    except (OSError, http.client.HTTPException) as error:
+        return [f"{target}: {error!r}"]
+    return [] if answer.status == 200 else [str(answer)]
+
+
+# --- Clients --------------------------------------------------------------------------------
+
+
+def slow(*arguments):
+    def attack(service, seconds):
+        command = ["slowhttptest", "-c", "500", "-r", "500", "-i", "2", "-l", str(int(seconds)), "-p", "3"]
+        attacker = subprocess.Popen(
+            [*command, *arguments, "-u", f"http://127.0.0.1:{service.port}/"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with ended(attacker):
+            time.sleep(seconds)
+
+    return attack
+
+
+for name, text, arguments in (
+    ("slow_headers", "500 clients that never end their header fields (slowloris)", ("-H",)),
+    ("slow_bodies", "500 clients that send a body byte by byte", ("-B",)),
+    ("range_attack", "500 clients with overlapping ranges", ("-R",)),
+    ("slow_readers", "500 clients that read byte by byte", ("-X", "-w", "1", "-y", "2", "-z", "1", "-k", "100")),
+):
+    function = slow(*arguments)
+    function.__name__ = name
+    scenario(text)(function)
+
+
+@scenario("four times as many clients more")
+def overload(service, seconds):
+    with ended(start_load(service.port, 256)):
+        time.sleep(seconds)
+
+
+def start_load(port, connections):
+    return subprocess.Popen(
+        ["/usr/bin/python3", "-B", f"{REPOSITORY}/tests/chaos/load.py", str(port), str(connections)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+# --- Instances ------------------------------------------------------------------------------
+
+BALANCER = """
+global
+    maxconn 4096
+    stats socket {directory}/haproxy.sock
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 10s
+    timeout server 10s
+    option redispatch
+    retries 3
+    retry-on conn-failure empty-response
+    option httpchk GET /ready
+frontend visitors
+    bind 127.0.0.1:{port}
+    default_backend instances
+backend instances
+    default-server inter 100ms fall 1 rise 1 check
+{servers}
+"""
+
+
+class Balanced:
+    """Two instances behind haproxy, which asks each ten times a second whether it is ready. The port
+    is haproxy's; instances keep theirs when they are replaced."""
+
+    def __init__(self, **environment):
+        self.environment = environment
+        self.directory = make_directory()
+        self.holders = [reserve_port() for _ in range(3)]
+        self.port, *ports = map(port_of, self.holders)
+        self.instances = {port: self.instance(port) for port in ports}
+        servers = "\n".join(f"    server i{port} 127.0.0.1:{port}" for port in ports)
+        with open(f"{self.directory}/haproxy.cfg", "w", encoding="utf-8") as file:
+            file.write(BALANCER.format(directory=self.directory, port=self.port, servers=servers))
+        self.haproxy = subprocess.Popen(
+            ["/usr/sbin/haproxy", "-db", "-q", "-f", f"{self.directory}/haproxy.cfg"]
+        )
+        wait_until(lambda: len(self.up()) == 2, 10, "both instances are up")
+
+    def instance(self, port):
+        return Native(LOG_LEVEL="warning", PORT=str(port), **self.environment).wait_ready()
+
+    def up(self):
+        """The instances that haproxy sends requests to."""
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(f"{self.directory}/haproxy.sock")
+                client.sendall(b"show stat\n")
+                rows = client.makefile().read().splitlines()
+        except OSError:
+            return []
+        return [row.split(",")[1] for row in rows if row.startswith("instances,i") and ",UP," in row]
+
+    def replace(self, port):
+        old = self.instances[port]
+        assert old.stop() == 0, f"it stopped with an error:\n{old.log()}"
+        old.end()
+        wait_until(lambda: f"i{port}" not in self.up(), 5, "haproxy notices that it is gone")
+        self.instances[port] = self.instance(port)
+        wait_until(lambda: len(self.up()) == 2, 5, "haproxy notices the new one")
+
+    def end(self):
+        self.haproxy.kill()
+        self.haproxy.wait()
+        for service in self.instances.values():
+            service.end()
+        for holder in self.holders:
+            holder.close()
+        shutil.rmtree(self.directory)
+
+
+@contextlib.contextmanager
+def two_instances(**environment):
+    balanced = Balanced(**environment)
+    try:
+        yield balanced
+    finally:
+        balanced.end()
+
+
+@scenario("whole instances replaced in turn behind a balancer", world=two_instances, DRAIN_DELAY="1")
+def instances_replaced(balanced, seconds):
+    ports = list(balanced.instances)
+    for number, _ in enumerate(turns(seconds, 0)):
+        balanced.replace(ports[number % 2])
