@@ -11,8 +11,8 @@ import socket
 import subprocess
 import time
 
-from client import ask
-from service import REPOSITORY, RESPONDER, Native, make_directory, port_of, reserve_port, wait_until
+from client import Connection, ask, request
+from service import BUILD, REPOSITORY, RESPONDER, Native, make_directory, port_of, reserve_port, wait_until
 
 SCENARIOS = {}
 
@@ -106,6 +106,27 @@ def nginx_workers_killed(service, seconds):
 def nginx_reloaded(service, seconds):
     for _ in turns(seconds, 0.5):
         service.named("nginx")[0].kill(signal.SIGHUP)
+
+
+def poisoned(path):
+    """Asks 50 times a second for what no worker survives; whatever it is answered."""
+
+    def fault(service, seconds):
+        for _ in turns(seconds, 0.02):
+            with contextlib.suppress(OSError), Connection(service.port) as connection:
+                connection.send(request(path))
+
+    return fault
+
+
+for kind, text in (("crashes", "kills its worker"), ("spins", "hangs its worker")):
+    function = poisoned(f"/fault/{'segv' if kind == 'crashes' else 'spin'}")
+    function.__name__ = f"request_that_{kind}"
+    scenario(
+        f"a request that {text}, 50 times a second",
+        responder=f"{BUILD}/tests/faulty_responder",
+        REQUEST_TIMEOUT="1",
+    )(function)
 
 
 # --- Room -----------------------------------------------------------------------------------
