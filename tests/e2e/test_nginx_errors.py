@@ -558,6 +558,25 @@ def test_a_responder_that_cannot_be_reached_is_a_502(start):
     recovers(service)
 
 
+@pytest.mark.native
+@pytest.mark.parametrize("cache", ["on", "off"])
+@pytest.mark.parametrize("target", ["/", "/?format=text", "/x"])
+def test_an_answer_to_the_second_try_is_no_error(start, cache, target):
+    service = start(responder=FAKE, BREAKS=target, CACHE=cache)
+    service.expect("upstream prematurely closed", 1)
+    with Connection(service.port) as connection:  # the stand-in's answers are not the service's
+        connection.send(request(target))
+        answer = connection.answer()
+    assert (answer.status, answer.json()["REQUEST_URI"]) == (200, target), str(answer)
+
+
+@pytest.mark.native
+def test_what_may_not_be_done_twice_gets_no_second_try(start):
+    service = start(responder=FAKE, BREAKS="/x")
+    service.expect("upstream prematurely closed", 1)
+    check_problem(ask(service.port, "/x", "POST", Accept="text/html"), 502, "html")
+
+
 def test_a_responder_that_does_not_answer_is_a_504_after_5_s(start):
     service = start()
     service.expect(r"upstream timed out \(110: Connection timed out\)", len(FORMS))
