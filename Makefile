@@ -228,6 +228,7 @@ coverage: setup-build setup-test setup-coverage ## Measure what the unit tests r
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)
+
 .PHONY: chaos
 chaos: setup-run setup-test build $(FAULTY) ## Break the service while 64 clients ask it; print what they saw (TIME=10 SCENARIO=...)
 	@/usr/bin/python3 -B tests/chaos/chaos.py $(if $(TIME),--seconds $(TIME)) $(SCENARIO)

@@ -10,7 +10,6 @@ status 1 when a GET failed.
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
