@@ -25,13 +25,16 @@ KEPT = [
     ("/", "application/json", "json"),
     *((f"/?format={form}", "image/png", form) for form in FORMATS),
 ]
-NGINX_VERSION = tuple(
-    int(number)
-    for number in re.search(
-        r"/(\d+)\.(\d+)", subprocess.run(["/usr/sbin/nginx", "-v"], stderr=subprocess.PIPE, text=True, check=True).stderr
-    ).groups()
-)
 SOONEST, LATEST = 1, 2.1  # seconds after which an answer that is kept for one second has expired
+
+
+def nginx_version():
+    """That of the nginx of this machine, (0, 0) where there is none, and no native test runs."""
+    try:
+        said = subprocess.run(["/usr/sbin/nginx", "-v"], stderr=subprocess.PIPE, text=True).stderr
+    except FileNotFoundError:
+        return 0, 0
+    return tuple(int(number) for number in re.search(r"/(\d+)\.(\d+)", said).groups())
 
 
 @pytest.fixture
@@ -140,7 +143,7 @@ def test_clients_of_different_languages_and_formats_get_their_own_answers(quiet)
 
 ALLOWED = "Cache-Control: max-age=9"
 SINGLE_LINES = pytest.mark.skipif(
-    NGINX_VERSION < (1, 23), reason="nginx before 1.23 shows its configuration one line of a field"
+    nginx_version() < (1, 23), reason="nginx before 1.23 shows its configuration one line of a field"
 )
 
 
@@ -241,14 +244,15 @@ def test_a_304_is_not_kept(quiet):
         {"Range": "bytes=0-3"},
         {"If_None_Match": '"x", "y"'},
         {"If_None_Match": "x"},
-        {"If_None_Match": '"x" '  + '"'},
+        {"If_None_Match": '"x" "'},
         {"If_None_Match": 'w/"x"'},
         {"If_None_Match": "*, *"},
         {"Authorization": "Basic x"},
     ],
 )
 def test_what_nginx_would_judge_in_its_own_way_goes_to_the_responder(quiet, fields):
-    assert [ask(quiet.port, **with_it)["X-Cache"] for with_it in ({}, fields, {})] == ["MISS", None, "HIT"]
+    states = [ask(quiet.port, **with_it)["X-Cache"] for with_it in ({}, fields, {})]
+    assert states == ["MISS", None, "HIT"]
     expire()
     assert ask(quiet.port, **fields)["X-Cache"] is None
     assert "[alert]" not in quiet.log()
@@ -259,7 +263,8 @@ TYPES = ["text/html", "text/plain", "application/json", "text/*", "*/*", "image/
 TYPES += ["application/xhtml+xml", "application/xml", "application/signed-exchange"]
 ENDS = ["", "", "", ";q=0.9", ";q=0.8", ";q=0", ";q=1", ";v=b3;q=0.7", ";q=2", ";level=1", ";"]
 DATES = ["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT", "0", "yesterday", "\xe9"]
-TAGS = ["*", '"x"', 'W/"x"', "x", '"', '""', 'W/""', 'w/"x"', '"a,b"', "W/", ",", '"x', "\xe9", '"\xe9"']
+TAGS = ["*", '"x"', 'W/"x"', "x", '"', '""', 'W/""', 'w/"x"', '"a,b"', "W/", ",", '"x']
+TAGS += ["\xe9", '"\xe9"']
 TARGETS = ["/", "/", "/", "/?format=text", "/?format=html", "/?format=json", "/?name=Ada", "/nope"]
 TARGETS += ["/?format=xml", "/?", "//", "/version", "/health", "http://a.example/?format=html"]
 METHODS = ["GET", "GET", "GET", "GET", "HEAD", "HEAD", "OPTIONS", "POST", "DELETE", "FOO"]
@@ -291,7 +296,7 @@ def a_request(dice, tags):
         "If-Range": lambda: dice.choice([*DATES, *tags]),
         "Range": lambda: dice.choice(["bytes=0-3", "bytes=9-", "bytes=-1", "bytes=99-", "x"]),
         "Authorization": lambda: "Basic x",
-        "Cache-Control": lambda: dice.choice(["no-cache", "no-store", "only-if-cached", "max-age=0"]),
+        "Cache-Control": lambda: dice.choice(["no-cache", "no-store", "only-if-cached"]),
         "Pragma": lambda: "no-cache",
         "Cookie": lambda: "a=b",
         "Content-Length": lambda: dice.choice(["0", "00"]),
@@ -328,7 +333,8 @@ def test_the_cache_changes_no_answer(start):
                 one.sent = b""
                 one.send(data)
             with_cache, expected = connection.answer(method), other.answer(method)
-            assert told(with_cache) == told(expected), f"seed {seed}\nwith{with_cache}without{expected}"
+            both = f"seed {seed}\nwith{with_cache}without{expected}"
+            assert told(with_cache) == told(expected), both
             hits += with_cache["X-Cache"] == "HIT"
     assert hits > 200, f"the cache was hardly in use: {hits} times"
     assert "[alert]" not in service.log()

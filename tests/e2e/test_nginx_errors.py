@@ -191,7 +191,8 @@ def test_a_host_that_is_none_is_a_400_everywhere(port, path, form, accept):
 
 
 @pytest.mark.parametrize(
-    "authority", ["", ":80", "user@localhost", "<b>", 'a"b', "a:x", "[::1", "::1]", "a[b", "localhost:80x"]
+    "authority",
+    ["", ":80", "user@localhost", "<b>", 'a"b', "a:x", "[::1", "::1]", "a[b", "localhost:80x"],
 )
 def test_an_absolute_target_with_a_wrong_host_is_a_400(port, authority):
     check_problem(exchange(port, head(f"GET http://{authority}/ HTTP/1.1") + SMUGGLED), 400)
