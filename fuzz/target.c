@@ -43,17 +43,21 @@ static void check_parameters(char *query, const struct target *target)
     HOLDS(count == target->parameter_count);
 }
 
+/* The path of an absolute target begins behind the authority, which is not decoded. */
+static char *path_in(char *target)
+{
+    char *authority = *target == '/' ? NULL : strstr(target, "://");
+    char *path = authority ? strchr(authority + strlen("://"), '/') : target;
+    return path ? path : target + strlen(target);
+}
+
 static void check_taken(char *raw, const struct target *target)
 {
     char *query = raw;
-    char *path = strsep(&query, "?");
-    HOLDS(*path == '/' || strncasecmp(path, "http", 4) == 0 || !*path);
+    char *path = path_in(strsep(&query, "?"));
+    HOLDS(*path == '/' || !*path);
     decode(path, false);
-    const size_t length = strlen(path), taken = strlen(target->path);
-    if (*path == '/')
-        HOLDS(strcmp(target->path, path) == 0);
-    else
-        HOLDS(strcmp(target->path, "/") == 0 || strcmp(path + length - taken, target->path) == 0);
+    HOLDS(strcmp(target->path, *path ? path : "/") == 0);
     check_parameters(query, target);
 }
 
