@@ -134,8 +134,7 @@ static bool allow_parent(scmp_filter_ctx filter)
 
 static bool make_rules(scmp_filter_ctx filter, enum sandbox sandbox, pid_t parent)
 {
-    return seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
-           allow(filter, calls, sizeof(calls) / sizeof(calls[0])) && allow_memory(filter) &&
+    return allow(filter, calls, sizeof(calls) / sizeof(calls[0])) && allow_memory(filter) &&
            (sandbox == SANDBOX_WORKER ? allow_worker(filter, parent) : allow_parent(filter));
 }
 
