@@ -190,12 +190,12 @@ def disk_full(service, seconds):
     """In two steps, between which the watch looks: what is filled within the second between two of
     its looks may cost an answer that was not kept so far (docs/reliability.md)."""
     path = f"{os.path.dirname(service.run_dir)}/ballast"
-    failures = []
+    failures, old = [], service.named("nginx")[1]
     with open(path, "wb", buffering=0) as file:
         free = os.statvfs(path)
         file.write(bytes(free.f_bavail * free.f_frsize - 32 * 1024))
         service.wait_for_line("without the cache")
-        wait_until(lambda: ask(service.port)["X-Cache"] is None, 5, "nginx has read that")
+        wait_until(lambda: all(worker.has_ended() for worker in old), 10, "nginx has read that")
         for _ in turns(seconds, 0.2):
             with contextlib.suppress(OSError):
                 file.write(bytes(32 * 1024))
