@@ -1,7 +1,7 @@
 /*
  * The figures of the service, in the memory that its processes share: counted by the workers,
  * summed and printed by the one that is asked, in Prometheus' text format, version 0.0.4. What they
- * mean is in docs/observability.md. No label has a value that a client could choose.
+ * mean is in docs/metrics.md. No label has a value that a client could choose.
  */
 #ifndef METRICS_H
 #define METRICS_H
