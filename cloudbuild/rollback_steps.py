@@ -8,8 +8,8 @@ from rollback_target import Place, choose
 
 
 def look(service):
-    revisions = {one.name: one for one in service.revisions()}
-    return Place(service.region, service.read(), revisions)
+    state = service.read()  # first, so that all of its revisions are in the list
+    return Place(service.region, state, {one.name: one for one in service.revisions()})
 
 
 def switch(service, target, left, identifier, clock):
