@@ -121,7 +121,7 @@ image-run: image ## Serve from the image on http://localhost:8080 (PORT=...), in
 	@port=$${PORT:-8080} && exec "$$(scripts/engine)" run --rm --read-only --tmpfs=/tmp \
 		--cap-drop=all --security-opt=no-new-privileges --no-healthcheck --env=PORT="$$port" \
 		--publish="$$port:$$port" --env=GREETING --env=GREETING_NAME --env=WORKERS --env=LOG_LEVEL \
-		--env=CACHE --env=LOG_FORMAT --env=ACCESS_LOG --env=DRAIN_DELAY \
+		--env=REQUEST_TIMEOUT --env=SANDBOX --env=CACHE --env=LOG_FORMAT --env=ACCESS_LOG --env=DRAIN_DELAY \
 		"$(IMAGE):$(TAG)"
 
 # --- Delivery -------------------------------------------------------------------------------
