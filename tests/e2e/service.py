@@ -558,7 +558,8 @@ def launcher(default):
     services = []
 
     def launch(*arguments, kind=default, **options):
-        services.append(kind(*arguments, **{**QUIET, **options}))
+        settings = {name: v for name, v in {**QUIET, **options}.items() if v is not None}
+        services.append(kind(*arguments, **settings))
         return services[-1]
 
     try:

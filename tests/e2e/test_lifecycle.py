@@ -304,3 +304,73 @@ def test_there_are_as_many_workers_as_cpus_but_two_responders_at_least(start):
     service = start(kind=OnOneCpu, CACHE="off")  # for which nginx has processes, too
     assert len(service.named("nginx")[1]) == 1
     assert len(service.named("responder")[1]) == 2
+
+
+# --- The announcement of a stop ----------------------------------------------------------------
+
+
+def test_a_stop_is_announced_before_anything_stops(start):
+    service = start(DRAIN_DELAY="2", LOG_LEVEL="warning")
+    service.send_signal(signal.SIGTERM)
+    service.expect("^stopping in 2 s; a second signal: at once$")
+    wait_until(lambda: ask(service.port, "/ready").status == 503, 1.5, "it says that it will stop")
+    answer = ask(service.port, "/?name=Ada")
+    assert (answer.status, answer.text) == (200, "Hello Ada\n")
+    service.check_stops(seconds=5)
+
+
+def test_a_second_signal_ends_the_wait(start):
+    service = start(DRAIN_DELAY="600")
+    service.send_signal(signal.SIGTERM)
+    service.expect("^stopping in 600 s; a second signal: at once$")
+    service.wait_for_line("stopping in 600 s")
+    assert ask(service.port).status == 200
+    service.send_signal(signal.SIGTERM)
+    service.check_stops(seconds=60)
+
+
+# --- What it does without ----------------------------------------------------------------------
+
+
+class Limited(Native):
+    """With limits as some systems have them."""
+
+    limits = ("--nofile=60:60",)
+
+    def spawn(self, command, **options):
+        return super().spawn(["prlimit", *self.limits, *command], **options)
+
+
+@native
+def test_a_limit_that_is_low_is_put_up_with(launch):
+    service = launch(kind=Limited)
+    service.expect("", 0)  # nginx says that its connections exceed it
+    assert ask(service.wait_ready().port).text == "Hello World\n"
+
+
+@native
+@needs_root
+def test_a_run_directory_of_somebody_else_that_may_be_written_to_is_used(start, directory):
+    path = f"{directory}/volume"
+    os.mkdir(path)
+    os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+    os.chmod(path, 0o777)
+    checkout = copy_checkout(f"{directory}/checkout")
+    for place, _, names in os.walk(checkout):
+        for name in ("", *names):
+            os.chmod(f"{place}/{name}", 0o755)
+    service = start(
+        checkout=checkout, responder=f"{checkout}/responder", RUN_DIR=path, user="www-data"
+    )
+    assert ask(service.port).text == "Hello World\n"
+
+
+@native
+@needs_root
+def test_a_user_without_a_name_is_put_up_with(start, directory):
+    checkout = copy_checkout(f"{directory}/checkout")
+    for place, _, names in os.walk(checkout):
+        for name in ("", *names):
+            os.chmod(f"{place}/{name}", 0o755)
+    service = start(checkout=checkout, responder=f"{checkout}/responder", user=54321)
+    assert ask(service.port).text == "Hello World\n"
