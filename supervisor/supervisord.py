@@ -131,7 +131,7 @@ class Options(ServerOptions):
         with contextlib.suppress(BlockingIOError, InterruptedError):
             data = os.read(fd, PIPE_SIZE)
             size = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
-            self.poller.flows = select.PIPE_BUF <= len(data) < size / 4
+            self.poller.flows = select.PIPE_BUF // 2 <= len(data) < size / 4
             return data
         return b""
 
