@@ -19,15 +19,15 @@ enum {
     SHARE_PERCENT = 125 /* of the mean; what is shared unevenly is not mended by closing */
 };
 
-/* The descriptors that are left. Which are taken need not be the lowest. */
-static unsigned free_descriptors(unsigned most)
+/* Each free descriptor is a place. Which are taken need not be the lowest. */
+static void count_descriptors(struct worker *worker)
 {
     struct rlimit limit = {.rlim_cur = 0};
-    unsigned count = 0;
+    rlim_t fd = 0;
     getrlimit(RLIMIT_NOFILE, &limit);
-    for (rlim_t fd = 0; fd < limit.rlim_cur && count < most; fd++)
-        count += fcntl((int)fd, F_GETFD) < 0;
-    return count;
+    for (; fd < limit.rlim_cur && worker->places < CONNECTIONS_MAX; fd++)
+        worker->places += fcntl((int)fd, F_GETFD) < 0;
+    atomic_store(&worker->slot->usage.descriptors, fd - worker->places);
 }
 
 /* EPOLLEXCLUSIVE: a connection wakes one of the workers that wait, not all of them. Each time it
@@ -50,7 +50,7 @@ static void stop_accepting(struct worker *worker, int ms)
 
 const char *accept_init(struct worker *worker)
 {
-    worker->places = free_descriptors(CONNECTIONS_MAX);
+    count_descriptors(worker);
     if (worker->places == 0) {
         errno = EMFILE;
         return "RLIMIT_NOFILE";

@@ -1,6 +1,5 @@
 #include "metrics.h"
 
-#include "core/respond.h"
 #include "core/version.h"
 
 #include <fcntl.h>
@@ -12,47 +11,17 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const methods[METHODS_MAX] = {"GET",    "HEAD",  "OPTIONS", "POST",  "PUT",
-                                                 "DELETE", "PATCH", "CONNECT", "TRACE", "_OTHER"};
-static const int statuses[STATUSES_MAX] = {200, 204, 304, 400, 404, 405, 406,
-                                           412, 413, 414, 500, 501, 503, 0}; /* 0: any other */
-
 /* OpenTelemetry's advice begins at 5 ms, which none of these requests takes. */
 static const struct {
     int64_t ns;
     const char *le;
-} buckets[BUCKETS_MAX] = {
+} buckets[BUCKETS] = {
     {100000, "0.0001"},  {250000, "0.00025"}, {500000, "0.0005"},  {1000000, "0.001"},
     {2500000, "0.0025"}, {5000000, "0.005"},  {10000000, "0.01"},  {25000000, "0.025"},
     {50000000, "0.05"},  {100000000, "0.1"},  {250000000, "0.25"}, {500000000, "0.5"},
     {1000000000, "1"},   {2500000000, "2.5"}, {5000000000, "5"},   {10000000000, "10"},
     {INT64_MAX, "+Inf"},
 };
-
-static size_t method_index(const char *method)
-{
-    size_t i = 0;
-    while (i < METHODS_MAX - 1 && strcmp(method, methods[i]) != 0)
-        i++;
-    return i;
-}
-
-static size_t status_index(int status)
-{
-    size_t i = 0;
-    while (statuses[i] != 0 && statuses[i] != status)
-        i++;
-    return i;
-}
-
-/* The last one is for requests without a route. */
-static size_t route_index(const char *route)
-{
-    size_t i = 0;
-    while (i < ROUTES_MAX - 1 && route_path(i) && route_path(i) != route)
-        i++;
-    return route_path(i) ? i : ROUTES_MAX - 1;
-}
 
 static size_t bucket_index(int64_t ns)
 {
@@ -65,22 +34,13 @@ static size_t bucket_index(int64_t ns)
 void metrics_count(struct traffic *traffic, const struct request *request,
                    const struct response *response, int64_t duration_ns)
 {
-    const size_t route = route_index(response->route);
+    const size_t route = response->route ? (size_t)(response->route - routes) : ROUTES;
     count(&traffic->requests[route][method_index(request->method)][status_index(response->status)],
           1);
     count(&traffic->durations[route][bucket_index(duration_ns)], 1);
     count(&traffic->seconds_e9[route], (uint64_t)duration_ns);
     count(&traffic->request_bytes, request->body_length);
     count(&traffic->response_bytes, response->head_only ? 0 : response->body.length);
-}
-
-void metrics_note_descriptors(struct usage *usage)
-{
-    enum { HIGHEST = 64 };
-    uint64_t number = 0;
-    for (int fd = 0; fd < HIGHEST; fd++)
-        number += fcntl(fd, F_GETFD) >= 0;
-    atomic_store(&usage->descriptors, number);
 }
 
 static uint64_t cpu_ns_of(pid_t pid)
@@ -111,16 +71,16 @@ static uint64_t memory_of(pid_t pid)
 void metrics_look(pid_t pid, struct usage *usage)
 {
     const uint64_t cpu_ns = usage->earlier_ns + cpu_ns_of(pid);
-    if (cpu_ns > atomic_load(&usage->cpu_ns))
+    if (cpu_ns > usage->cpu_ns)
         atomic_store(&usage->cpu_ns, cpu_ns);
     atomic_store(&usage->memory, memory_of(pid));
 }
 
 static void add_usage(struct usage *sum, const struct usage *usage)
 {
-    count(&sum->cpu_ns, atomic_load(&usage->cpu_ns));
-    count(&sum->memory, atomic_load(&usage->memory));
-    count(&sum->descriptors, atomic_load(&usage->descriptors));
+    count(&sum->cpu_ns, usage->cpu_ns);
+    count(&sum->memory, usage->memory);
+    count(&sum->descriptors, usage->descriptors);
 }
 
 /* struct traffic is nothing but counters. */
@@ -130,23 +90,6 @@ static void add_traffic(struct traffic *sum, const struct traffic *traffic)
     const counter *from = (const counter *)traffic;
     for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
         count(&to[i], atomic_load_explicit(&from[i], memory_order_relaxed));
-}
-
-void metrics_take(const struct shared *shared, int workers, struct metrics *metrics)
-{
-    memset(metrics, 0, sizeof(*metrics));
-    for (int i = 0; i < workers; i++) {
-        add_traffic(&metrics->traffic, &shared->slots[i].traffic);
-        add_usage(&metrics->usage, &shared->slots[i].usage);
-        metrics->active += atomic_load(&shared->slots[i].activity.fingerprint) != 0;
-    }
-    add_usage(&metrics->usage, &shared->usage);
-    metrics->started = atomic_load(&shared->started);
-    metrics->exited = atomic_load(&shared->deaths.exited);
-    metrics->killed = atomic_load(&shared->deaths.killed);
-    metrics->hung = atomic_load(&shared->deaths.hung);
-    metrics->start_time_ms = shared->start_time_ms;
-    metrics->descriptors_max = shared->descriptors_max;
 }
 
 __attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
@@ -179,19 +122,19 @@ static void add_seconds(struct text *text, uint64_t ns)
 
 static const char *route_label(size_t route)
 {
-    return route_path(route) ? route_path(route) : "";
+    return route < ROUTES ? routes[route].path : "";
 }
 
 static void add_requests_of(struct text *text, const struct traffic *traffic, size_t route)
 {
-    for (size_t method = 0; method < METHODS_MAX; method++) {
-        for (size_t i = 0; i == 0 || statuses[i - 1] != 0; i++) {
-            const uint64_t number = atomic_load(&traffic->requests[route][method][i]);
+    for (size_t method = 0; method < METHODS; method++) {
+        for (size_t i = 0; i < STATUSES; i++) {
+            const uint64_t number = traffic->requests[route][method][i];
             if (number > 0)
                 add(text,
                     "http_server_requests_total{http_route=\"%s\",http_request_method=\"%s\","
                     "http_response_status_code=\"%d\"} %" PRIu64 "\n",
-                    route_label(route), methods[method], statuses[i], number);
+                    route_label(route), methods[method], statuses[i].code, number);
         }
     }
 }
@@ -199,7 +142,7 @@ static void add_requests_of(struct text *text, const struct traffic *traffic, si
 static void add_requests(struct text *text, const struct traffic *traffic)
 {
     describe(text, "http_server_requests_total", "counter", "Requests that workers answered.");
-    for (size_t route = 0; route < ROUTES_MAX; route++)
+    for (size_t route = 0; route <= ROUTES; route++)
         add_requests_of(text, traffic, route);
 }
 
@@ -208,18 +151,18 @@ static void add_durations_of(struct text *text, const struct traffic *traffic, s
     static const char name[] = "http_server_request_duration_seconds";
     const char *label = route_label(route);
     uint64_t number = 0;
-    for (size_t i = 0; i < BUCKETS_MAX; i++)
-        number += atomic_load(&traffic->durations[route][i]);
+    for (size_t i = 0; i < BUCKETS; i++)
+        number += traffic->durations[route][i];
     if (number == 0)
         return;
     number = 0;
-    for (size_t i = 0; i < BUCKETS_MAX; i++) {
-        number += atomic_load(&traffic->durations[route][i]);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        number += traffic->durations[route][i];
         add(text, "%s_bucket{http_route=\"%s\",le=\"%s\"} %" PRIu64 "\n", name, label,
             buckets[i].le, number);
     }
     add(text, "%s_sum{http_route=\"%s\"}", name, label);
-    add_seconds(text, atomic_load(&traffic->seconds_e9[route]));
+    add_seconds(text, traffic->seconds_e9[route]);
     add(text, "%s_count{http_route=\"%s\"} %" PRIu64 "\n", name, label, number);
 }
 
@@ -227,72 +170,75 @@ static void add_durations(struct text *text, const struct traffic *traffic)
 {
     describe(text, "http_server_request_duration_seconds", "histogram",
              "From the whole request to its answer, in a worker.");
-    for (size_t route = 0; route < ROUTES_MAX; route++)
+    for (size_t route = 0; route <= ROUTES; route++)
         add_durations_of(text, traffic, route);
 }
 
-static void add_traffic_totals(struct text *text, const struct metrics *metrics)
+static void add_traffic_totals(struct text *text, const struct traffic *traffic, uint64_t active)
 {
-    const struct traffic *traffic = &metrics->traffic;
     add_one(text, "http_server_request_body_bytes_total", "counter", "Of bodies that came.",
-            atomic_load(&traffic->request_bytes));
+            traffic->request_bytes);
     add_one(text, "http_server_response_body_bytes_total", "counter", "Of bodies that were sent.",
-            atomic_load(&traffic->response_bytes));
-    add_one(text, "http_server_active_requests", "gauge", "Requests in hand.", metrics->active);
+            traffic->response_bytes);
+    add_one(text, "http_server_active_requests", "gauge", "Requests in hand.", active);
     add_one(text, "fastcgi_connections_accepted_total", "counter", "Connections from nginx.",
-            atomic_load(&traffic->accepted));
+            traffic->accepted);
     add_one(text, "fastcgi_connections", "gauge", "Connections that are open.",
-            atomic_load(&traffic->connections));
+            traffic->connections);
 }
 
-static void add_workers(struct text *text, const struct metrics *metrics)
+static void add_workers(struct text *text, const struct shared *shared)
 {
     static const char deaths[] = "responder_worker_deaths_total";
-    const uint64_t died = metrics->exited + metrics->killed + metrics->hung;
-    add_one(text, "responder_workers", "gauge", "Workers that run.", metrics->started - died);
+    const uint64_t exited = shared->deaths.exited, killed = shared->deaths.killed,
+                   hung = shared->deaths.hung, started = shared->started;
+    add_one(text, "responder_workers", "gauge", "Workers that run.",
+            started - exited - killed - hung);
     add_one(text, "responder_workers_started_total", "counter", "Workers that were started.",
-            metrics->started);
+            started);
     describe(text, deaths, "counter", "Workers that ended by themselves, by a signal, or hung.");
-    add(text, "%s{cause=\"exited\"} %" PRIu64 "\n", deaths, metrics->exited);
-    add(text, "%s{cause=\"killed\"} %" PRIu64 "\n", deaths, metrics->killed);
-    add(text, "%s{cause=\"hung\"} %" PRIu64 "\n", deaths, metrics->hung);
+    add(text, "%s{cause=\"exited\"} %" PRIu64 "\n", deaths, exited);
+    add(text, "%s{cause=\"killed\"} %" PRIu64 "\n", deaths, killed);
+    add(text, "%s{cause=\"hung\"} %" PRIu64 "\n", deaths, hung);
     describe(text, "responder_build_info", "gauge", "Which build this is; 1.");
     add(text, "responder_build_info{version=\"%s\",commit=\"%s\"} 1\n", build_version,
         build_commit);
 }
 
-static void add_process(struct text *text, const struct metrics *metrics)
+/* What a scraper calls a process is the parent and its workers. */
+static void add_process(struct text *text, const struct shared *shared, const struct usage *usage,
+                        uint64_t connections)
 {
     describe(text, "process_start_time_seconds", "gauge", "When the parent was started.");
     add(text, "process_start_time_seconds %" PRIu64 ".%03" PRIu64 "\n",
-        metrics->start_time_ms / 1000, metrics->start_time_ms % 1000);
+        shared->start_time_ms / 1000, shared->start_time_ms % 1000);
     describe(text, "process_cpu_seconds_total", "counter", "Of the parent and all its workers.");
     text_add(text, "process_cpu_seconds_total");
-    add_seconds(text, atomic_load(&metrics->usage.cpu_ns));
+    add_seconds(text, usage->cpu_ns);
     add_one(text, "process_resident_memory_bytes", "gauge",
-            "Of the parent and its workers; what they share is in each.",
-            atomic_load(&metrics->usage.memory));
-    add_one(text, "process_open_fds", "gauge", "Of all workers.",
-            atomic_load(&metrics->usage.descriptors) + atomic_load(&metrics->traffic.connections));
-    add_one(text, "process_max_fds", "gauge", "Of one worker.", metrics->descriptors_max);
-}
-
-void metrics_print(const struct metrics *metrics, struct text *text)
-{
-    add_requests(text, &metrics->traffic);
-    add_durations(text, &metrics->traffic);
-    add_traffic_totals(text, metrics);
-    add_workers(text, metrics);
-    add_process(text, metrics);
+            "Of the parent and its workers; what they share is in each.", usage->memory);
+    add_one(text, "process_open_fds", "gauge", "Of all workers.", usage->descriptors + connections);
+    add_one(text, "process_max_fds", "gauge", "Of one worker.", shared->descriptors_max);
 }
 
 void metrics_answer(const struct shared *shared, int workers, const struct request *request,
                     struct response *response)
 {
-    struct metrics metrics;
-    metrics_take(shared, workers, &metrics);
+    struct traffic traffic = {.accepted = 0};
+    struct usage usage = {.cpu_ns = 0};
+    uint64_t active = 0;
+    for (int i = 0; i < workers; i++) {
+        add_traffic(&traffic, &shared->slots[i].traffic);
+        add_usage(&usage, &shared->slots[i].usage);
+        active += shared->slots[i].activity.fingerprint != 0;
+    }
+    add_usage(&usage, &shared->usage);
     response_init(response);
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
     response->head_only = strcmp(request->method, "HEAD") == 0;
-    metrics_print(&metrics, &response->body);
+    add_requests(&response->body, &traffic);
+    add_durations(&response->body, &traffic);
+    add_traffic_totals(&response->body, &traffic, active);
+    add_workers(&response->body, shared);
+    add_process(&response->body, shared, &usage, traffic.connections);
 }

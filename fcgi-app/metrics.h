@@ -10,35 +10,16 @@
 #include "core/response.h"
 #include "shared.h"
 
-/* The sum over all slots, and the rest as it is. */
-struct metrics {
-    struct traffic traffic;
-    struct usage usage; /* of the parent and its workers, who are what a scraper calls a process */
-    uint64_t active;    /* requests in hand */
-    uint64_t started, exited, killed, hung; /* workers */
-    uint64_t start_time_ms;                 /* since 1970 */
-    uint64_t descriptors_max;               /* of a worker */
-};
-
 /* Worker: counts a request that it has answered within so many nanoseconds. */
 __attribute__((nonnull)) void metrics_count(struct traffic *traffic, const struct request *request,
                                             const struct response *response, int64_t duration_ns);
-
-/* Worker: notes how many descriptors it has before it has connections. */
-__attribute__((nonnull)) void metrics_note_descriptors(struct usage *usage);
 
 /* Parent: notes what a process has used up to now, once all earlier ones in its slot have used
  * usage->earlier_ns. */
 __attribute__((nonnull)) void metrics_look(pid_t pid, struct usage *usage);
 
-/* What the workers' slots hold now. */
-__attribute__((nonnull)) void metrics_take(const struct shared *shared, int workers,
-                                           struct metrics *metrics);
-
-/* Appends all series that are not zero. A client can make 212 of requests, of some 110 bytes. */
-__attribute__((nonnull)) void metrics_print(const struct metrics *metrics, struct text *text);
-
-/* Makes response the metrics. */
+/* Makes response the metrics, without the requests that nobody made: a client can make 212 series
+ * of those, of some 110 bytes each. */
 __attribute__((nonnull)) void metrics_answer(const struct shared *shared, int workers,
                                              const struct request *request,
                                              struct response *response);

@@ -6,7 +6,7 @@
 #ifndef SHARED_H
 #define SHARED_H
 
-#include "core/settings.h"
+#include "core/respond.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,10 +14,7 @@
 #include <sys/types.h>
 
 enum {
-    ROUTES_MAX = 8,    /* that are counted apart; the last is for requests without a route */
-    METHODS_MAX = 10,  /* RFC 9110's, PATCH, and one for all others */
-    STATUSES_MAX = 20, /* that the responder uses, and one for all others */
-    BUCKETS_MAX = 17,  /* of durations, 100 us to 10 s and more */
+    BUCKETS = 17,      /* of durations, 100 us to 10 s and more */
     METHOD_SHOWN = 16, /* bytes that a log line shows of a request in hand, NUL included */
     TARGET_SHOWN = 256,
     REQUEST_ID_SHOWN = 72, /* the longest has 64 */
@@ -48,11 +45,11 @@ struct activity {
 /* What the workers of one slot have done so far. Its writer is the worker; a worker that replaces
  * another goes on with its numbers, so that they never go back. Counters only: see metrics.c. */
 struct traffic {
-    counter requests[ROUTES_MAX][METHODS_MAX][STATUSES_MAX];
-    counter durations[ROUTES_MAX][BUCKETS_MAX]; /* each counts what is in no smaller bucket */
-    counter seconds_e9[ROUTES_MAX];             /* the sum of the durations, in nanoseconds */
-    counter request_bytes, response_bytes;      /* of bodies */
-    counter accepted;                           /* connections */
+    counter requests[ROUTES + 1][METHODS][STATUSES]; /* the last is for those without a route */
+    counter durations[ROUTES + 1][BUCKETS];          /* in no smaller bucket */
+    counter seconds_e9[ROUTES + 1];                  /* the sum of the durations, in nanoseconds */
+    counter request_bytes, response_bytes;           /* of bodies */
+    counter accepted;                                /* connections */
     counter connections; /* open now; the parent zeroes it for a new worker */
 };
 

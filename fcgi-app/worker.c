@@ -3,7 +3,6 @@
 #include "accept.h"
 #include "connection.h"
 #include "log.h"
-#include "metrics.h"
 #include "sandbox.h"
 #include "watchdog.h"
 
@@ -133,7 +132,6 @@ int worker_run(const struct settings *settings, struct shared *shared, struct sl
         free(worker);
         return EX_OSERR;
     }
-    metrics_note_descriptors(&slot->usage);
     if (shared->sandboxed &&
         !sandbox_enter(SANDBOX_WORKER, shared->parent, &slot->activity.refused))
         log_line(LOG_WARNING, "no sandbox for this worker: %s", strerror(errno));

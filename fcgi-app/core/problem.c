@@ -3,9 +3,7 @@
 
 static void add_text(struct text *body, int status, const char *detail, const char *id)
 {
-    text_add_number(body, (size_t)status);
-    text_add(body, " ");
-    text_add(body, reason_phrase(status));
+    text_add(body, status_line(status));
     text_add(body, "\n");
     text_add(body, detail);
     if (id) {
@@ -19,9 +17,7 @@ static void add_html(struct text *body, int status, const char *detail, const ch
 {
     text_add(body, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
                    "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
-    text_add_number(body, (size_t)status);
-    text_add(body, " ");
-    text_add(body, reason_phrase(status));
+    text_add(body, status_line(status));
     text_add(body, "</title>\n<h1>");
     text_add(body, reason_phrase(status));
     text_add(body, "</h1>\n<p>");
@@ -60,11 +56,9 @@ void problem(const struct context *context, struct response *response, int statu
     const bool negotiated = context->requested == FORMAT_NONE;
     const enum format format =
         negotiated ? format_negotiate_problem(context->request->accept) : context->requested;
-    const char *route = response->route;
-    const bool is_public = response->is_public;
+    const struct route *route = response->route;
     response_init(response);
     response->route = route;
-    response->is_public = is_public;
     response->quotes_input = true;
     response->status = status;
     response->varies = negotiated;

@@ -15,7 +15,16 @@
 __attribute__((nonnull)) void respond(const struct settings *settings,
                                       const struct request *request, struct response *response);
 
-/* The path of a route, by its position in their table; NULL behind the last. */
-__attribute__((warn_unused_result)) const char *route_path(size_t position);
+enum { ROUTES = 4, METHODS = 10 };
+
+extern const struct route routes[ROUTES];
+
+/* The methods that are known here, though not allowed everywhere: those of RFC 9110, PATCH (RFC
+ * 5789), and last a name for all others. None of the names is the client's, so that a metric may
+ * be counted by them. */
+extern const char *const methods[METHODS];
+
+/* The position of a method in methods. */
+__attribute__((nonnull, warn_unused_result)) size_t method_index(const char *method);
 
 #endif

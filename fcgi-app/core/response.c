@@ -11,7 +11,6 @@ void response_init(struct response *response)
     response->caching = CACHING_NONE;
     response->allow = NULL;
     response->varies = false;
-    response->is_public = false;
     response->quotes_input = false;
     response->tagged = false;
     response->entity_tag[0] = '\0';
@@ -19,57 +18,62 @@ void response_init(struct response *response)
     response->body = text_in(response->body_bytes, sizeof(response->body_bytes));
 }
 
-const char *reason_phrase(int status)
+#define STATUS(code, phrase)                                                                       \
+    {                                                                                              \
+        code, #code " " phrase                                                                     \
+    }
+const struct status statuses[STATUSES] = {
+    STATUS(200, "OK"),
+    STATUS(204, "No Content"),
+    STATUS(304, "Not Modified"),
+    STATUS(400, "Bad Request"),
+    STATUS(404, "Not Found"),
+    STATUS(405, "Method Not Allowed"),
+    STATUS(406, "Not Acceptable"),
+    STATUS(412, "Precondition Failed"),
+    STATUS(413, "Content Too Large"),
+    STATUS(414, "URI Too Long"),
+    STATUS(500, "Internal Server Error"),
+    STATUS(501, "Not Implemented"),
+    STATUS(503, "Service Unavailable"),
+    {0, "000 Unknown"},
+};
+
+size_t status_index(int code)
 {
-    static const struct {
-        int status;
-        const char *phrase;
-    } phrases[] = {
-        {200, "OK"},
-        {204, "No Content"},
-        {304, "Not Modified"},
-        {400, "Bad Request"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {406, "Not Acceptable"},
-        {412, "Precondition Failed"},
-        {413, "Content Too Large"},
-        {414, "URI Too Long"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-    };
-    for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
-        if (phrases[i].status == status)
-            return phrases[i].phrase;
-    return "Unknown";
+    size_t i = 0;
+    while (i < STATUSES - 1 && statuses[i].code != code)
+        i++;
+    return i;
 }
 
+const char *status_line(int code)
+{
+    return statuses[status_index(code)].line;
+}
+
+const char *reason_phrase(int code)
+{
+    return status_line(code) + sizeof("404");
+}
+
+/* name comes with its colon. */
 static void add_field(struct text *head, const char *name, const char *value)
 {
     text_add(head, name);
-    text_add(head, ": ");
     text_add(head, value);
-    text_add(head, "\r\n");
-}
-
-static void add_status(struct text *head, int status)
-{
-    text_add(head, "Status: ");
-    text_add_number(head, (size_t)status);
-    text_add(head, " ");
-    text_add(head, reason_phrase(status));
     text_add(head, "\r\n");
 }
 
 static void add_caching(struct text *head, enum caching caching)
 {
-    static const char *const values[] = {
-        [CACHING_NONE] = "no-store",
-        [CACHING_PRIVATE] = "private, no-cache",
-        [CACHING_SHARED] = "public, max-age=1, stale-while-revalidate=9, stale-if-error=9",
+    static const char *const fields[] = {
+        [CACHING_NONE] = "Cache-Control: no-store\r\n",
+        [CACHING_PRIVATE] = "Cache-Control: private, no-cache\r\n",
+        [CACHING_SHARED] = "Cache-Control: public, max-age=1, stale-while-revalidate=9, "
+                           "stale-if-error=9\r\n",
     };
-    add_field(head, "Cache-Control", values[caching]);
+    text_add(head, fields[caching]);
 }
 
 /* The page has no script, style, image or form of its own, so that nothing at all is allowed. */
@@ -80,20 +84,20 @@ static void add_security(struct text *head, const struct response *response)
                    "Referrer-Policy: no-referrer\r\n"
                    "X-Content-Type-Options: nosniff\r\n");
     if (response->quotes_input)
-        add_field(head, "X-Robots-Tag", "noindex");
+        text_add(head, "X-Robots-Tag: noindex\r\n");
     if (response->content_type && strncmp(response->content_type, "text/html", 9) == 0)
-        add_field(head, "Cross-Origin-Opener-Policy", "same-origin");
+        text_add(head, "Cross-Origin-Opener-Policy: same-origin\r\n");
 }
 
 /* https://fetch.spec.whatwg.org/#http-cors-protocol. What is public is so for everybody, without
  * regard to Origin, so that it need not vary. The preflight is the answer to OPTIONS. */
 static void add_sharing(struct text *head, const struct response *response)
 {
-    if (!response->is_public) {
-        add_field(head, "Cross-Origin-Resource-Policy", "same-origin");
+    if (!response->route || !response->route->is_public) {
+        text_add(head, "Cross-Origin-Resource-Policy: same-origin\r\n");
         return;
     }
-    add_field(head, "Access-Control-Allow-Origin", "*");
+    text_add(head, "Access-Control-Allow-Origin: *\r\n");
     if (response->status == 204)
         text_add(head, "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"
                        "Access-Control-Allow-Headers: *\r\n"
@@ -106,7 +110,7 @@ static void add_content(struct text *head, const struct response *response)
 {
     if (!response->content_type || response->status == 304)
         return;
-    add_field(head, "Content-Type", response->content_type);
+    add_field(head, "Content-Type: ", response->content_type);
     text_add(head, "Content-Length: ");
     text_add_number(head, response->body.length);
     text_add(head, "\r\n");
@@ -115,15 +119,15 @@ static void add_content(struct text *head, const struct response *response)
 size_t response_print(const struct response *response, char *bytes, size_t size)
 {
     struct text out = text_in(bytes, size);
-    add_status(&out, response->status);
+    add_field(&out, "Status: ", status_line(response->status));
     add_content(&out, response);
     add_caching(&out, response->caching);
     if (response->varies)
-        add_field(&out, "Vary", "Accept");
+        text_add(&out, "Vary: Accept\r\n");
     if (*response->entity_tag)
-        add_field(&out, "ETag", response->entity_tag);
+        add_field(&out, "ETag: ", response->entity_tag);
     if (response->allow)
-        add_field(&out, "Allow", response->allow);
+        add_field(&out, "Allow: ", response->allow);
     add_security(&out, response);
     add_sharing(&out, response);
     text_add(&out, "\r\n");

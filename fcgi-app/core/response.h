@@ -22,15 +22,23 @@ enum caching {
     CACHING_SHARED
 };
 
+struct context;
+struct response;
+
+struct route {
+    const char *path;
+    void (*handle)(const struct context *context, struct response *response); /* see handler.h */
+    bool is_public; /* the scripts of any origin may read the answers (CORS) */
+};
+
 struct response {
     int status;
-    const char *route;        /* the path of the route that was taken, NULL: none */
-    const char *failure;      /* why status is 500, for the log; NULL where it is not */
-    const char *content_type; /* NULL where there is no body (204) */
+    const struct route *route; /* that was taken, NULL: none */
+    const char *failure;       /* why status is 500, for the log; NULL where it is not */
+    const char *content_type;  /* NULL where there is no body (204) */
     enum caching caching;
     const char *allow;                /* Allow, or NULL */
     bool varies;                      /* chosen by Accept */
-    bool is_public;                   /* the scripts of any origin may read it (CORS) */
     bool quotes_input;                /* not to be found by search engines */
     bool tagged;                      /* has an entity tag: a hash of its type and body */
     char entity_tag[ENTITY_TAG_SIZE]; /* "": none */
@@ -49,7 +57,19 @@ __attribute__((nonnull)) void response_init(struct response *response);
 __attribute__((nonnull, warn_unused_result)) size_t response_print(const struct response *response,
                                                                    char *bytes, size_t size);
 
-/* The reason phrase of a status code that this service uses, RFC 9110 section 15. */
-__attribute__((returns_nonnull)) const char *reason_phrase(int status);
+enum { STATUSES = 14 }; /* that this service uses, and one for all others */
+
+/* RFC 9110 section 15. The last one is for what is none of the others: its code is 0. */
+extern const struct status {
+    int code;
+    const char *line; /* "404 Not Found" */
+} statuses[STATUSES];
+
+/* The position of a status in statuses. */
+__attribute__((warn_unused_result)) size_t status_index(int code);
+
+/* Of a status: its code with its reason phrase, and the phrase alone. */
+__attribute__((returns_nonnull)) const char *status_line(int code);
+__attribute__((returns_nonnull)) const char *reason_phrase(int code);
 
 #endif

@@ -167,7 +167,7 @@ TEST(a_request_is_routed_by_its_decoded_path)
     check_got(TABLE(cases));
 }
 
-static const char *const routes[] = {"/", "/health", "/ready", "/version"};
+static const char *const resources[] = {"/", "/health", "/ready", "/version"};
 
 TEST(each_route_answers_get_head_and_options)
 {
@@ -179,10 +179,10 @@ TEST(each_route_answers_get_head_and_options)
         {__LINE__, "HEAD", "200 OK", ABSENT},
         {__LINE__, "OPTIONS", "204 No Content", "GET, HEAD, OPTIONS"},
     };
-    for (size_t i = 0; i < LENGTH(cases) * LENGTH(routes); i++) {
-        const size_t one = i / LENGTH(routes);
+    for (size_t i = 0; i < LENGTH(cases) * LENGTH(resources); i++) {
+        const size_t one = i / LENGTH(resources);
         const struct request request = {.method = cases[one].method,
-                                        .target = routes[i % LENGTH(routes)]};
+                                        .target = resources[i % LENGTH(resources)]};
         const struct answer *answer = ask(cases[one].line, &defaults, &request);
         same_string(cases[one].line, request.target, cases[one].status, field(answer, "Status"));
         same_string(cases[one].line, request.target, cases[one].allow, field(answer, "Allow"));
@@ -411,10 +411,10 @@ TEST(a_path_that_is_no_route_is_not_found)
     static const char *const targets[] = {"/nothing",  "/health/",     "//",         "/Health",
                                           "/healthy",  "/heal",        "/health%20", "/%2Fhealth",
                                           "/./health", "/%3Fname=Ada", "/health;x"};
-    static const char *const methods[] = {"GET", "POST", "OPTIONS"};
-    for (size_t i = 0; i < LENGTH(targets) * LENGTH(methods); i++) {
-        const struct request request = {.method = methods[i % LENGTH(methods)],
-                                        .target = targets[i / LENGTH(methods)]};
+    static const char *const verbs[] = {"GET", "POST", "OPTIONS"};
+    for (size_t i = 0; i < LENGTH(targets) * LENGTH(verbs); i++) {
+        const struct request request = {.method = verbs[i % LENGTH(verbs)],
+                                        .target = targets[i / LENGTH(verbs)]};
         check_error(__LINE__, request, 404, "Not Found",
                     "There is nothing here. The greeting is at /.");
         same_string(__LINE__, request.target, ABSENT,
@@ -424,10 +424,10 @@ TEST(a_path_that_is_no_route_is_not_found)
 
 TEST(a_method_of_http_is_not_allowed_where_nothing_can_be_done_by_it)
 {
-    static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"};
-    for (size_t i = 0; i < LENGTH(methods) * LENGTH(routes); i++) {
-        const struct request request = {.method = methods[i / LENGTH(routes)],
-                                        .target = routes[i % LENGTH(routes)]};
+    static const char *const verbs[] = {"POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"};
+    for (size_t i = 0; i < LENGTH(verbs) * LENGTH(resources); i++) {
+        const struct request request = {.method = verbs[i / LENGTH(resources)],
+                                        .target = resources[i % LENGTH(resources)]};
         check_error(__LINE__, request, 405, "Method Not Allowed",
                     "This resource allows GET, HEAD and OPTIONS.");
         same_string(__LINE__, request.method, "GET, HEAD, OPTIONS",
@@ -478,7 +478,7 @@ static const char *random_target(bool with_format)
     static char target[TARGET_MAX * 2];
     struct text text = text_in(target, sizeof(target));
     const int count = rand() % 24, place = rand() % (count + 1);
-    text_add(&text, paths[(size_t)rand() % LENGTH(paths)]);
+    text_add(&text, paths[(size_t)rand() % LENGTH(resources)]);
     for (int i = 0; i <= count; i++) {
         text_add(&text, i == 0 ? "?" : "&");
         if (with_format && i == place)
@@ -496,11 +496,11 @@ static const char *random_target(bool with_format)
 /* No seed is told: the message holds the target that fails. */
 TEST(the_form_of_an_error_does_not_depend_on_what_the_error_is)
 {
-    static const char *const methods[] = {"GET", "GET", "OPTIONS", "POST", "BREW", ""};
+    static const char *const verbs[] = {"GET", "GET", "OPTIONS", "POST", "BREW", ""};
     srand((unsigned)getpid());
     for (int i = 0; i < 20000; i++) {
         const bool with_format = i % 2;
-        const struct request request = {.method = methods[(size_t)rand() % LENGTH(methods)],
+        const struct request request = {.method = verbs[(size_t)rand() % LENGTH(verbs)],
                                         .target = random_target(with_format),
                                         .accept = "text/html",
                                         .body_length = rand() % 16 == 0 ? BODY_MAX + 1 : 0};
@@ -622,9 +622,9 @@ TEST(a_body_that_is_shorter_or_longer_than_declared_is_a_bad_request)
 
 TEST(a_body_of_more_than_1_mib_is_too_large)
 {
-    static const char *const methods[] = {"GET", "POST", "OPTIONS"};
-    for (size_t i = 0; i < LENGTH(methods); i++) {
-        const struct request request = {.method = methods[i],
+    static const char *const verbs[] = {"GET", "POST", "OPTIONS"};
+    for (size_t i = 0; i < LENGTH(verbs); i++) {
+        const struct request request = {.method = verbs[i],
                                         .target = "/",
                                         .content_length = "1048577",
                                         .body_length = BODY_MAX + 1};
@@ -1021,7 +1021,7 @@ TEST(the_largest_body_fits_with_every_field)
     response.status = 405;
     response.content_type = PROBLEM;
     response.caching = CACHING_SHARED;
-    response.is_public = true;
+    response.route = &routes[0];
     response.quotes_input = true;
     response.allow = "GET, HEAD, OPTIONS";
     response.varies = true;
@@ -1048,12 +1048,10 @@ TEST(a_response_that_does_not_fit_is_not_printed_in_part)
 TEST(an_answer_that_cannot_be_put_together_is_an_error)
 {
     const struct settings broken = {.greeting = "\xFF", .name = "World"};
-    static const char *const methods[] = {"GET", "HEAD"};
-    for (size_t i = 0; i < LENGTH(methods); i++) {
-        const struct request request = {.method = methods[i],
-                                        .target = "/",
-                                        .accept = "application/json",
-                                        .if_none_match = "*"};
+    static const char *const verbs[] = {"GET", "HEAD"};
+    for (size_t i = 0; i < LENGTH(verbs); i++) {
+        const struct request request = {
+            .method = verbs[i], .target = "/", .accept = "application/json", .if_none_match = "*"};
         const struct answer *answer = ask(__LINE__, &broken, &request);
         assert_string_equal(field(answer, "Status"), "500 Internal Server Error");
         assert_string_equal(field(answer, "Cache-Control"), "no-store");
@@ -1157,12 +1155,12 @@ TEST(a_failure_says_why_and_a_response_which_route_it_took)
     struct response response;
     respond(&broken, &(struct request){.method = "GET", .target = "/?format=json"}, &response);
     assert_string_equal(response.failure, "the body does not fit, or memory is short");
-    assert_string_equal(response.route, "/");
+    assert_string_equal(response.route->path, "/");
     respond(&defaults, &(struct request){.method = "GET", .target = "/nothing"}, &response);
     assert_null(response.failure);
     assert_null(response.route);
     respond(&defaults, &(struct request){.method = "POST", .target = "/health"}, &response);
-    assert_string_equal(response.route, "/health");
+    assert_string_equal(response.route->path, "/health");
 }
 
 TEST(each_status_has_its_reason_phrase)
