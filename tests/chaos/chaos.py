@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
-from load import BUCKET_S
+from clients import BUCKET_S
 from scenarios import SCENARIOS, start_load
 
 CONNECTIONS = 64

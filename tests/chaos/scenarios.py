@@ -250,7 +250,7 @@ def overload(service, seconds):
 
 def start_load(port, connections):
     return subprocess.Popen(
-        ["/usr/bin/python3", "-B", f"{REPOSITORY}/tests/chaos/load.py", str(port), str(connections)],
+        ["/usr/bin/python3", "-B", f"{REPOSITORY}/tests/chaos/clients.py", str(port), str(connections)],
         stdout=subprocess.PIPE,
         text=True,
     )

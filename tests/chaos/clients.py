@@ -1,7 +1,7 @@
 """A steady load of GETs on kept connections, as a program of its own, so that what injects the faults
 does not take its time.
 
-usage: load.py PORT CONNECTIONS       until SIGTERM; then prints what it saw as JSON
+usage: clients.py PORT CONNECTIONS       until SIGTERM; then prints what it saw as JSON
 
 Half of the requests can be answered by the cache, half only by the responder; each answer is compared
 with what it has to be. A request on a kept connection that is closed without one byte is sent once
