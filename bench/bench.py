@@ -15,11 +15,11 @@ import signal
 import subprocess
 import sys
 
-import machine
+import host
 import report
 from load import measure, smallest_share
 from server import Failure, Server
-from settings import BUILD, CROWD, REPOSITORY, SETTINGS, TYPICAL, theirs
+from plan import BUILD, CROWD, REPOSITORY, SETTINGS, TYPICAL, theirs
 
 FULL = {"rounds": 5, "seconds": 2, "connections": (1, 8, TYPICAL, 256, CROWD)}
 QUICK = {"rounds": 1, "seconds": 1, "connections": (TYPICAL, 256, CROWD)}
@@ -91,7 +91,7 @@ def try_out(settings, cpus):
 def measure_once(setting, connections, seconds):
     """Starts the server for this measurement alone: what overload leaves behind in one must not
     disturb the next."""
-    server_cpus, load_cpus = machine.split_cpus()
+    server_cpus, load_cpus = host.split_cpus()
     with Server(setting, server_cpus) as server:
         row = {"setting": setting.name, "connections": connections}
         row |= {"first_ms": server.first_ms, "idle_mb": server.pss_mb()}
@@ -115,15 +115,15 @@ def run(options):
     settings, skipped = choose(options.only, options.against)
     for name, reason in skipped.items():
         print(f"skipped: {name}: {reason}", flush=True)
-    try_out(settings, machine.split_cpus()[0])
-    facts, stolen = machine.describe(), machine.stolen()
+    try_out(settings, host.split_cpus()[0])
+    facts, stolen = host.describe(), host.stolen()
     rows = [
         {"round": number, **measure_once(setting, connections, options.seconds)}
         for number in range(options.rounds)
         for connections in options.connections
         for setting in settings
     ]
-    facts["stolen by other machines"] = f"{machine.stolen_since(stolen):.1%} of the time"
+    facts["stolen by other machines"] = f"{host.stolen_since(stolen):.1%} of the time"
     measured = {"machine": facts, "skipped": skipped, "seconds": options.seconds, "rows": rows}
     (BUILD / "measured.json").write_text(json.dumps(measured, indent=1), encoding="utf-8")
     report.write(measured, options.output)

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from results import short
-from settings import BUILD, TYPICAL
+from plan import BUILD, TYPICAL
 
 
 def columns(results, field):

@@ -10,7 +10,7 @@ import sys
 
 import plots
 from results import Results, short
-from settings import CACHE_OFF, CROWD, DEFAULT, FLASK, GO, LIMIT, TEXTBOOK, TYPICAL
+from plan import CACHE_OFF, CROWD, DEFAULT, FLASK, GO, LIMIT, TEXTBOOK, TYPICAL
 
 HEAD = """# What the benchmark measured
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import processes
-from settings import ENGINE, PATH, PEERS
+from plan import ENGINE, PATH, PEERS
 
 START_TIMEOUT = 20  # seconds
 STOP_TIMEOUT = 5

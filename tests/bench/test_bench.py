@@ -25,7 +25,7 @@ import processes
 import report
 import results
 import server
-from settings import CACHE_OFF, DEFAULT, GO, LIMIT, PYTHON, RESPONDER, Setting
+from plan import CACHE_OFF, DEFAULT, GO, LIMIT, PYTHON, RESPONDER, Setting
 
 WRK = """Running 1s test @ http://127.0.0.1:1/
   2 threads and 8 connections

@@ -5,7 +5,7 @@ import platform
 import re
 import subprocess
 
-from settings import REPOSITORY
+from plan import REPOSITORY
 
 PACKAGES = (
     *("nginx", "supervisor", "libfcgi-dev", "wrk", "nghttp2-client"),
