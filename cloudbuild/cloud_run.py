@@ -154,6 +154,14 @@ class Service:
         )
 
     def restore_template(self):
+        """What a failed candidate leaves behind, or somebody who restored it while a rollout
+        waited. Nothing that serves depends on it, so a failure is a warning."""
+        try:
+            self.write_template()
+        except Exception as error:
+            self.say(f"WARNING: the template may have an image that does not serve: {error}")
+
+    def write_template(self):
         """Puts the image that serves into the template again, where a candidate's is left: the next
         `terraform apply` makes a revision of what is in there, and fails if that does not start.
         This makes one too, which serves nobody."""

@@ -3,42 +3,94 @@
 import time
 
 import traffic
-from gcloud import Failure, say
-from rollback_target import Place, choose
+from agreement import Moved, align, look
+from gcloud import PATIENCE, Failure, say
+from rollback_target import choose
 
 
-def look(service):
-    state = service.read()  # first, so that all of its revisions are in the list
-    return Place(service.region, state, {one.name: one for one in service.revisions()})
+class Overtaken(Failure):
+    """Another one was released in a region since this rollback was there."""
 
 
-def switch(service, target, left, identifier, clock):
-    """Returns whether the target serves everything."""
-    try:
-        service.change(
-            identifier,
-            lambda state: traffic.go_back(state, target, left, clock.time(), identifier),
-        )
-    except Exception as failure:
-        service.say(str(failure))
-        return False
-    service.say(f"{target} serves 100 %")
-    return True
+class Rollback:
+    """Decides anew until a first write meets what it has looked at. From then on it holds the
+    decision, as long as no other has overtaken it where it has written."""
+
+    def __init__(self, services, wanted, identifier, clock):
+        # As rollouts take their turn, so that one that has begun meanwhile is met by the first write.
+        self.services = sorted(services, key=lambda one: one.region)
+        self.wanted, self.id, self.clock = wanted, identifier, clock
+        self.written = []  # services
+
+    def decide(self):
+        self.places = [look(service) for service in self.services]
+        self.left, self.targets = choose(self.places, self.wanted)
+
+    def switch(self, service, seen):
+        """Returns whether the target serves everything."""
+        target = self.targets[service.region]
+
+        def decide(state):
+            if not self.written and not state.is_like(seen):
+                raise Moved()
+            self.require_written()
+            return traffic.go_back(state, target, self.left, self.clock.time(), self.id)
+
+        try:
+            service.change(self.id, decide)
+        except (Moved, Overtaken):
+            raise
+        except Exception as failure:
+            service.say(str(failure))
+            return False
+        service.say(f"{target} serves 100 %")
+        self.written.append(service)
+        return True
+
+    def require_written(self):
+        """Looked at after the region was read that is to be written: whoever changes that one in
+        between is met by the etag."""
+        for service in self.written:
+            state = service.read()
+            serving = traffic.before(state) if state.candidate else state.serving
+            if serving != self.targets[service.region]:
+                raise Overtaken(f"{service.region}: overtaken, {state}. See make status")
+
+    def run(self):
+        deadline = self.clock.monotonic() + 2 * PATIENCE
+        while True:
+            self.decide()
+            try:
+                failed = [
+                    place.region
+                    for service, place in zip(self.services, self.places)
+                    if not self.switch(service, place.state)
+                ]
+                break
+            except Moved:
+                if self.clock.monotonic() > deadline:
+                    raise Failure("the traffic changes again and again. See make status, and try again")
+            say("somebody has changed the traffic meanwhile; decides again")
+        if failed:
+            raise Failure(f"not rolled back: {', '.join(failed)}. See make status, and try again")
+
+    def end(self):
+        """The last look, and what is told where it cannot be had."""
+        if len(self.services) > 1:
+            try:
+                align(self.services, f"{self.id} align", self.clock)
+            except Exception as failure:
+                raise Failure(f"not sure to be rolled back: {failure}. See make status, and try again")
 
 
 def roll_back(services, wanted, identifier, clock=time):
-    places = [look(service) for service in services]  # all are looked at before one is changed
-    left, targets = choose(places, wanted)
-    failed = [
-        service.region
-        for service in services
-        if not switch(service, targets[service.region], left, identifier, clock)
-    ]
-    if failed:
-        raise Failure(f"not rolled back: {', '.join(failed)}. See make status, and try again")
+    rollback = Rollback(services, wanted, identifier, clock)
+    try:
+        rollback.run()
+    except Overtaken:
+        rollback.end()
+        raise
+    rollback.end()
     for service in services:
-        try:
-            service.restore_template()
-        except Exception as error:
-            service.say(f"WARNING: the template still has another image: {error}")
+        service.restore_template()
     say("The next merge to main is rolled out again. If its commit is still bad, revert it first")

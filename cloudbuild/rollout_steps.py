@@ -8,6 +8,7 @@ import traceback
 
 import commits
 import traffic
+from agreement import align
 from check import Wrong
 from gcloud import PATIENCE, PAUSE, Failure, say
 from traffic import Busy, Lost
@@ -34,6 +35,7 @@ class Region:
         self.written = self.released = None  # the last Goal that was seen; the one of release
         self.taking = False  # whether the tag was asked for
         self.turns = 0  # how often it was asked for
+        self.touched = False  # whether traffic was changed, its own or a killed one's
 
     def say(self, text):
         say(f"{self.name}: {text}")
@@ -41,7 +43,7 @@ class Region:
     def change(self, name, decide):
         """One change of the traffic, under a name that no other one has. Returns what was written
         and the State in which it is seen."""
-        what = f"{self.rollout.id} {self.turns} {name}"
+        what, self.touched = f"{self.rollout.id} {self.turns} {name}", True
         return self.service.change(what, lambda state: decide(state, what))
 
     def begin(self):
@@ -152,9 +154,14 @@ class Region:
 
     def release(self):
         """Takes the tag away from the revision that serves everything."""
-        self.released = self.change(
-            "release", lambda state, what: traffic.release(state, self.written, what)
-        )[0]
+        try:
+            self.released = self.change(
+                "release", lambda state, what: traffic.release(state, self.written, what)
+            )[0]
+        except Lost:
+            if not traffic.has_passed(self.service.read(), self.candidate):
+                raise
+            return self.say(f"{self.candidate} has passed; the next rollout has its turn already")
         self.say(f"{self.candidate} serves 100 %")
 
     def put_back(self):
@@ -178,19 +185,10 @@ class Region:
         )
         self.say(f"{self.serving.name} serves 100 % again")
 
-    def restore_template(self):
-        """What a failed candidate leaves behind, or somebody who restored it while this rollout
-        waited. Nothing that serves depends on it."""
-        try:
-            self.service.restore_template()
-        except Exception as error:
-            self.say(f"WARNING: the template may have an image that does not serve: {error}")
-
     def remedy(self, serves):
         """The command that brings about what release or put_back could not."""
         return (
-            f"cloudbuild/settle --project={self.service.project} --service={self.service.name}"
-            f" --region={self.name} --candidate={self.candidate} --serves={serves}"
+            f"{self.rollout.settle()} --regions={self.name} --candidate={self.candidate} --serves={serves}"
         )
 
 
@@ -217,6 +215,10 @@ class Rollout:
                 f"somebody has gone back from {image} since this rollout began. To try it again,"
                 " run the build again"
             )
+
+    def settle(self):
+        service = self.regions[0].service
+        return f"cloudbuild/settle --project={service.project} --service={service.name}"
 
     def require_others(self, region):
         for other in self.regions:
@@ -332,12 +334,34 @@ class Rollout:
         else:
             say("another rollout of the same image has brought it to all the traffic")
             ends = []
+        agreed = self.agree()
         for region in self.regions:
             if region.deploying:
-                region.restore_template()
-        if "failed" in ends:
+                region.service.restore_template()
+        if "failed" in ends or agreed == "failed":
             return PERSON_HAS_TO_ACT
-        return NOT_ROLLED_OUT if reason or "lost" in ends else 0
+        return NOT_ROLLED_OUT if reason or "lost" in (*ends, agreed) else 0
+
+    def agree(self):
+        """The last look at all regions, behind the last write. Says "lost" where this candidate was
+        released and does not serve."""
+        if len(self.regions) == 1 or not any(region.touched for region in self.regions):
+            return "done"
+        services = [region.service for region in self.regions]
+        for _ in range(ATTEMPTS):
+            try:
+                align(services, f"{self.id} align", self.clock)
+                lost = any(
+                    region.released and region.candidate in region.service.read().record.left
+                    for region in self.regions
+                )
+                return "lost" if lost else "done"
+            except Exception as error:
+                say(f"the last look: {error}")
+                self.clock.sleep(PAUSE)
+        names = " ".join(region.name for region in self.regions)
+        say(f'A PERSON HAS TO ACT. Run: {self.settle()} --regions="{names}"')
+        return "failed"
 
     def release(self):
         """All regions, or none: where one was taken away, the others are given back as well."""

@@ -81,6 +81,14 @@ class State:
     def candidate(self):
         return self.tags.get(CANDIDATE)
 
+    def is_like(self, other):
+        """Whether nobody has changed the traffic in between. The etag changes with the template, too."""
+        return (self.shares, self.candidate, self.record.change) == (
+            other.shares,
+            other.candidate,
+            other.record.change,
+        )
+
     @property
     def serving(self):
         """The revision that answers most; None where nothing does."""
@@ -226,6 +234,11 @@ def put_back(state, candidate, change, unsure=False):
     return Goal(shares, None, state.record.but(change=change))
 
 
+def has_passed(state, candidate):
+    """Whether it was released, and nobody has gone back from it, whoever has its turn by now."""
+    return candidate in state.record.served and candidate not in state.record.left
+
+
 def retract(state, written, previous, change):
     """What a release becomes when another region was taken away before its own."""
     require(state, written)
@@ -237,13 +250,22 @@ def retract(state, written, previous, change):
 def go_back(state, target, image, now, change):
     """A person's decision: holds whatever is there. Always written, since what was read may be old,
     and any rollout that still runs is to see it."""
+    return Goal({target: 100}, None, leave(state, target).but(called_off=(image or "", now), change=change))
+
+
+def align(state, target, change):
+    """What all regions agree on when they have come apart: a going back that calls nothing off."""
+    return Goal({target: 100}, None, leave(state, target).but(change=change))
+
+
+def leave(state, target):
+    """The record when all that has served since the target is gone back from."""
     served = state.record.served
     gone = {*state.shares, *served[served.index(target) :]} if target in served else state.shares
     left = {*state.record.left, *gone} - {target}
     left = [name for name in served if name in left]
     record = state.record if target in served else state.record.passed(target)
-    record = record.but(left=tuple(left), called_off=(image or "", now), change=change)
-    return Goal({target: 100}, None, record)
+    return record.but(left=tuple(left))
 
 
 def settle(state, candidate, serves, change):
