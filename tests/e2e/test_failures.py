@@ -9,7 +9,7 @@ import time
 
 import pytest
 from client import Connection, Load, ask, request
-from service import FAKE, copy_checkout, listens, occurrences, wait_until
+from service import FAKE, copy_checkout, listens, wait_until
 
 NGINX_LINE = r'{(?=.*"component":"nginx")"severity":"[A-Z]+","message":".*'
 REPLACED = r"^worker \d+ was killed by signal 9 and is replaced(; it had .* in hand)?$"
@@ -137,8 +137,9 @@ def check_gives_up(service, program):
     message = f"{program} failed for good: "
     service.wait_for_line(message, 30)
     said = time.monotonic()
-    assert service.wait(5) == 1, f"it said:\n{service.log()}"
-    assert time.monotonic() - said < 3, "it took too long to end"
+    assert service.wait(10) == 1, f"it said:\n{service.log()}"
+    # nginx waits for its requests, worker_shutdown_timeout long, and Cloud Run 10 s for everything
+    assert time.monotonic() - said < 8, "it took too long to end"
     critical = [entry for entry in service.entries() if entry["severity"] == "CRITICAL"]
     assert [entry["component"] for entry in critical] == ["supervisor"], service.log()
     service.expect(f"^{message}.*; stopping$")
@@ -153,6 +154,7 @@ def test_a_responder_that_cannot_run_ends_it_all(launch, directory):
     os.chmod(program, 0o755)
     service = launch(responder=program)
     service.expect("^cannot$", 3)  # its own words, though the line has no end
+    service.expect("^upstream timed out", 0)  # start asks whether it serves
     check_gives_up(service, "responder")
 
 
@@ -192,15 +194,15 @@ def test_workers_that_keep_dying_end_it_all(start):
 
 def test_every_line_is_whole(start):
     """The lines of responder, nginx and start.py do not mix, also when they have much to say."""
-    service = start(LOG_LEVEL="debug", WORKERS="4")
-    too_large = request("/", "POST", Content_Length="20000", Connection="close")
+    service = start(LOG_LEVEL="debug", WORKERS="4", ACCESS_LOG="all")
+    refused = request("/", "POST", Content_Length="20000", Connection="close")
     targets = ["/?name=" + name * 60 for name in ("x", "%F0%9F%98%80", "%FF", '"', "%22%5C")]
 
     def send(number):
         with Connection(service.port) as connection:
             connection.send(request(targets[number % len(targets)]))
             connection.answer()
-            connection.send(too_large)
+            connection.send(refused)
             connection.answer()
 
     count = 400
@@ -212,9 +214,8 @@ def test_every_line_is_whole(start):
             result.result()
     service.stop()
     service.expect("", 0)
-    said = " too large body"
-    assert sum(occurrences(said, line) for line in service.lines()) == count
     messages = [entry["message"] for entry in service.entries()]  # fails where one is not whole
+    assert sum(message.startswith("405 POST /") for message in messages) == count
     assert sum(message.startswith("GET /?name=") for message in messages) >= count - 32
 
 
@@ -225,8 +226,8 @@ def test_a_line_that_is_written_in_pieces_is_passed_on_whole(start):
     def complain():
         """What nginx has a line to say about."""
         with Connection(service.port) as connection:
-            connection.send(request("/", "POST", Content_Length="20000", Connection="close"))
-            connection.answer()
+            connection.send(request("/half", Connection="close"))
+            connection.rest()
 
     with Connection(service.port) as connection:
         for _ in range(20):
@@ -235,7 +236,7 @@ def test_a_line_that_is_written_in_pieces_is_passed_on_whole(start):
                 complain()
             connection.answer()
     service.expect("^some slow words$", 20)
-    service.expect(f"^{NGINX_LINE}$", 100)  # and nothing else
+    service.expect("^upstream prematurely closed FastCGI stdout", 100)  # and nothing else
 
 
 # --- Many clients ---------------------------------------------------------------------------

@@ -146,7 +146,7 @@ def check_gives_up(service, program):
     said = time.monotonic()
     assert service.wait(10) != 0, f"it said:\n{service.log()}"
     took = time.monotonic() - said
-    assert took < 3, f"it took {took} s to end"
+    assert took < 8, f"it took {took} s to end"  # of Cloud Run's 10 s; nginx waits for its requests
     service.expect("", 0)  # what the program itself says, and that it is started again
     critical = [line for line in service.lines() if "CRITICAL" in line]
     assert len(critical) == 1, service.log()
