@@ -8,6 +8,7 @@
 #include "reply.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -85,27 +86,16 @@ static size_t reply_or_refuse(struct answerer *answerer, const struct request *r
 
 static size_t print_metrics(struct answerer *answerer, const struct request *request)
 {
-    metrics_answer(answerer->shared, answerer->settings->workers, request, &answerer->response);
-    return answerer->response.body.overflowed ? 0 : print_response(answerer);
-}
-
-/* What does not fit the bounds of core/response.h is not sent in part. */
-static size_t refuse_size(uint8_t *records)
-{
-    static const char refusal[] = "Status: 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
-    struct text text = text_in((char *)records + RECORD_HEADER_SIZE, sizeof(refusal));
-    log_line(LOG_ERROR, "an answer of more than %d bytes is not sent", RESPONSE_MAX);
-    text_add(&text, refusal);
-    return text.length;
+    metrics_answer(answerer->shared, answerer->settings->workers, &answerer->response);
+    answerer->response.head_only = strcmp(request->method, "HEAD") == 0;
+    return print_response(answerer);
 }
 
 size_t answer(struct answerer *answerer, const struct incoming *incoming, bool draining)
 {
     const struct request request = begin_request(answerer, incoming, draining);
-    size_t length =
+    const size_t length =
         request.metrics ? print_metrics(answerer, &request) : reply_or_refuse(answerer, &request);
     FCGX_Free(&answerer->fcgi, false); /* FCGX_Finish_r would write an answer of its own */
-    if (length == 0)
-        length = refuse_size(answerer->records);
     return answer_wrap(answerer->records, length, incoming->id);
 }

@@ -68,12 +68,28 @@ static uint64_t memory_of(pid_t pid)
     return resident ? strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-void metrics_look(pid_t pid, struct usage *usage)
+/* Never goes back: the clocks of the same process differ by less than a microsecond. */
+static void note_cpu(struct usage *usage, uint64_t cpu_ns)
 {
-    const uint64_t cpu_ns = usage->earlier_ns + cpu_ns_of(pid);
+    cpu_ns += usage->earlier_ns;
     if (cpu_ns > usage->cpu_ns)
         atomic_store(&usage->cpu_ns, cpu_ns);
+}
+
+void metrics_look(pid_t pid, struct usage *usage)
+{
+    note_cpu(usage, cpu_ns_of(pid));
     atomic_store(&usage->memory, memory_of(pid));
+}
+
+void metrics_bury(const struct rusage *used, struct usage *usage)
+{
+    const uint64_t seconds = (uint64_t)(used->ru_utime.tv_sec + used->ru_stime.tv_sec);
+    const uint64_t us = (uint64_t)(used->ru_utime.tv_usec + used->ru_stime.tv_usec);
+    note_cpu(usage, seconds * 1000000000 + us * 1000);
+    usage->earlier_ns = usage->cpu_ns;
+    atomic_store(&usage->memory, 0);
+    atomic_store(&usage->descriptors, 0);
 }
 
 static void add_usage(struct usage *sum, const struct usage *usage)
@@ -221,8 +237,7 @@ static void add_process(struct text *text, const struct shared *shared, const st
     add_one(text, "process_max_fds", "gauge", "Of one worker.", shared->descriptors_max);
 }
 
-void metrics_answer(const struct shared *shared, int workers, const struct request *request,
-                    struct response *response)
+void metrics_answer(const struct shared *shared, int workers, struct response *response)
 {
     struct traffic traffic = {.accepted = 0};
     struct usage usage = {.cpu_ns = 0};
@@ -235,7 +250,6 @@ void metrics_answer(const struct shared *shared, int workers, const struct reque
     add_usage(&usage, &shared->usage);
     response_init(response);
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response->head_only = strcmp(request->method, "HEAD") == 0;
     add_requests(&response->body, &traffic);
     add_durations(&response->body, &traffic);
     add_traffic_totals(&response->body, &traffic, active);

@@ -10,6 +10,8 @@
 #include "core/response.h"
 #include "shared.h"
 
+#include <sys/resource.h>
+
 /* Worker: counts a request that it has answered within so many nanoseconds. */
 __attribute__((nonnull)) void metrics_count(struct traffic *traffic, const struct request *request,
                                             const struct response *response, int64_t duration_ns);
@@ -18,10 +20,13 @@ __attribute__((nonnull)) void metrics_count(struct traffic *traffic, const struc
  * usage->earlier_ns. */
 __attribute__((nonnull)) void metrics_look(pid_t pid, struct usage *usage);
 
+/* Parent: notes what a process has used in all, which has ended and of which usage is the slot's.
+ */
+__attribute__((nonnull)) void metrics_bury(const struct rusage *used, struct usage *usage);
+
 /* Makes response the metrics, without the requests that nobody made: a client can make 212 series
  * of those, of some 110 bytes each. */
 __attribute__((nonnull)) void metrics_answer(const struct shared *shared, int workers,
-                                             const struct request *request,
                                              struct response *response);
 
 #endif

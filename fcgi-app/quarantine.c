@@ -2,7 +2,6 @@
 
 #include "clock.h"
 #include "core/handler.h"
-#include "core/trace.h"
 
 #include <string.h>
 
@@ -59,11 +58,10 @@ static bool may_try(struct suspect *suspect, bool *trial)
     return *trial;
 }
 
+/* Its last byte stays the NUL that it has been from the first. */
 static void show(char *shown, size_t size, const char *string)
 {
-    const size_t length = strnlen(string ? string : "", size - 1);
-    memcpy(shown, string ? string : "", length);
-    shown[length] = '\0';
+    memccpy(shown, string ? string : "", '\0', size - 1);
 }
 
 bool quarantine_admit(struct shared *shared, struct activity *activity,
@@ -93,19 +91,12 @@ void quarantine_release(struct shared *shared, struct activity *activity)
 
 void quarantine_answer(const struct request *request, struct response *response)
 {
-    const char *id = request_id_of(request);
+    const struct context context = {.request = request, .requested = FORMAT_TEXT};
     response_init(response);
-    response->status = 500;
-    response->content_type = content_type(FORMAT_TEXT);
+    problem(&context, response, 500,
+            "This request has ended the process that answered it, twice. "
+            "It is refused for a minute.");
     response->head_only = strcmp(request->method, "HEAD") == 0;
-    text_add(&response->body, "500 Internal Server Error\n"
-                              "This request has ended the process that answered it, twice. "
-                              "It is refused for a minute.\n");
-    if (id) {
-        text_add(&response->body, "Request: ");
-        text_add(&response->body, id);
-        text_add(&response->body, "\n");
-    }
 }
 
 /* The one that has been of no interest for the longest time. */

@@ -17,32 +17,15 @@
 
 /* Found by strace over the tests (docs/design.md), not by guessing. Which of them C functions make
  * differs between versions of glibc and machines: epoll_pwait is epoll_wait on arm64. */
-static const int calls[] = {
-    SCMP_SYS(accept4),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(sendto),
-    SCMP_SYS(close),
-    SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait),
-    SCMP_SYS(read),
-    SCMP_SYS(pread64),
-    SCMP_SYS(write),
-    SCMP_SYS(lseek),
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(getpid),
-    SCMP_SYS(exit_group),
-    SCMP_SYS(restart_syscall),
-    /* malloc */
-    SCMP_SYS(brk),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(madvise),
-    /* abort, and what glibc says before it */
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(gettid),
-    SCMP_SYS(writev),
-};
+static const int calls[] = {SCMP_SYS(accept4), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+                            SCMP_SYS(close), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
+                            SCMP_SYS(epoll_pwait), SCMP_SYS(read), SCMP_SYS(pread64),
+                            SCMP_SYS(write), SCMP_SYS(lseek), SCMP_SYS(clock_gettime),
+                            SCMP_SYS(getpid), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall),
+                            /* malloc */
+                            SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+                            /* abort, and what glibc says before it */
+                            SCMP_SYS(rt_sigprocmask), SCMP_SYS(gettid), SCMP_SYS(writev)};
 
 /* Besides, for the parent and for a worker before it enters its own. */
 static const int parent_calls[] = {
@@ -51,8 +34,7 @@ static const int parent_calls[] = {
     SCMP_SYS(epoll_create1),   SCMP_SYS(signalfd4),    SCMP_SYS(memfd_create),
     SCMP_SYS(ftruncate),       SCMP_SYS(seccomp),      SCMP_SYS(prlimit64),
     SCMP_SYS(rt_sigaction),    SCMP_SYS(rt_sigreturn), SCMP_SYS(getrandom),
-    SCMP_SYS(fcntl),           SCMP_SYS(clock_getres), SCMP_SYS(tgkill),
-};
+    SCMP_SYS(fcntl),           SCMP_SYS(clock_getres), SCMP_SYS(tgkill)};
 
 enum {
     MEMORY_MAX = 1 << 30, /* bytes; full of the largest requests a worker takes 600 MiB */

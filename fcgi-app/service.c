@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fastcgi.h>
-#include <fcgiapp.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
@@ -50,8 +49,7 @@ struct parent {
     struct shared *shared;
     struct child children[WORKERS_MAX]; /* settings->workers of them, each in its slot */
     int stillborn;   /* workers in a row that died as soon as they were started */
-    bool watching;   /* the watchdog looks at them */
-    int64_t look_ms; /* when it does so next */
+    int64_t look_ms; /* when the watchdog looks at them next, 0: not before one is busy */
     bool stopping;   /* those that end are not replaced */
 };
 
@@ -68,9 +66,8 @@ static void become_worker(const struct parent *parent, const struct child *child
 static void watch(struct parent *parent)
 {
     atomic_store(&parent->shared->watched, true);
-    if (!parent->watching)
+    if (parent->look_ms == 0)
         parent->look_ms = now_ms() + LOOK_MS;
-    parent->watching = true;
 }
 
 /* Busy until it says something else: that it hangs at its start is seen, too. */
@@ -79,6 +76,7 @@ static void prepare_slot(struct child *child)
     atomic_store(&child->slot->activity.fingerprint, 0);
     atomic_store(&child->slot->activity.busy, true);
     atomic_store(&child->slot->activity.refused, -1);
+    child->slot->activity.unavailable = NULL;
     child->watched = (struct watched){.looks = 0};
     child->hung = false;
 }
@@ -118,13 +116,17 @@ static struct request request_in(const struct activity *activity)
 static void say_how(const struct parent *parent, const struct child *child, int status, char *how,
                     size_t size)
 {
-    const int refused = atomic_load(&child->slot->activity.refused);
+    const struct activity *activity = &child->slot->activity;
+    const int refused = atomic_load(&activity->refused);
     char name[32];
     if (child->hung) {
         snprintf(how, size, "did nothing for %d s", parent->settings->request_timeout);
     } else if (refused >= 0) {
         sandbox_call_name(refused, name, sizeof(name));
         snprintf(how, size, "made the system call %s, which the sandbox refuses,", name);
+    } else if (activity->unavailable) {
+        snprintf(how, size, "could not start: %s: %s,", activity->unavailable,
+                 strerror(activity->error));
     } else if (WIFSIGNALED(status)) {
         snprintf(how, size, "was killed by signal %d", WTERMSIG(status));
     } else {
@@ -185,29 +187,38 @@ static void plan_replacement(struct parent *parent, struct child *child)
         parent->stillborn > 1 ? now + (BACKOFF_FIRST_MS << (parent->stillborn - 2)) : now;
 }
 
-/* What the last look at it has missed. */
-static void note_usage(struct usage *usage, const struct rusage *used)
+/* What the system refuses to the first workers, it would refuse to all. */
+static bool is_refused_at_first(const struct parent *parent, const struct child *child)
 {
-    const uint64_t seconds = (uint64_t)(used->ru_utime.tv_sec + used->ru_stime.tv_sec);
-    const uint64_t us = (uint64_t)(used->ru_utime.tv_usec + used->ru_stime.tv_usec);
-    const uint64_t cpu_ns = usage->earlier_ns + seconds * 1000000000 + us * 1000;
-    if (cpu_ns > atomic_load(&usage->cpu_ns))
-        atomic_store(&usage->cpu_ns, cpu_ns);
-    usage->earlier_ns = atomic_load(&usage->cpu_ns);
-    atomic_store(&usage->memory, 0);
-    atomic_store(&usage->descriptors, 0);
+    return child->slot->activity.unavailable &&
+           atomic_load(&parent->shared->started) <= (uint64_t)parent->settings->workers;
+}
+
+static void refuse_service(const char *call, int error)
+{
+    log_line(LOG_ERROR, "cannot serve: %s: %s", call, strerror(error));
+}
+
+static void replace(struct parent *parent, struct child *child, int status)
+{
+    const struct activity *activity = &child->slot->activity;
+    if (is_refused_at_first(parent, child)) {
+        refuse_service(activity->unavailable, activity->error);
+        parent->stopping = true;
+        return;
+    }
+    log_death(parent, child, status);
+    count_death(&parent->shared->deaths, child, status);
+    suspect(parent, child, status);
+    plan_replacement(parent, child);
 }
 
 static void bury(struct parent *parent, struct child *child, int status, const struct rusage *used)
 {
-    note_usage(&child->slot->usage, used);
+    metrics_bury(used, &child->slot->usage);
     atomic_store(&child->slot->traffic.connections, 0);
-    if (!parent->stopping) {
-        log_death(parent, child, status);
-        count_death(&parent->shared->deaths, child, status);
-        suspect(parent, child, status);
-        plan_replacement(parent, child);
-    }
+    if (!parent->stopping)
+        replace(parent, child, status);
     child->pid = 0;
 }
 
@@ -239,29 +250,21 @@ static void reap(struct parent *parent)
     }
 }
 
-static bool any_alive(const struct parent *parent)
+/* signal 0 just counts. Returns how many workers there are. */
+static int signal_workers(const struct parent *parent, int signal)
 {
+    int count = 0;
     for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->children[i].pid > 0)
-            return true;
-    return false;
+        if (parent->children[i].pid > 0 && kill(parent->children[i].pid, signal) == 0)
+            count++;
+    return count;
 }
 
-static void signal_workers(const struct parent *parent, int signal)
-{
-    for (int i = 0; i < parent->settings->workers; i++)
-        if (parent->children[i].pid > 0)
-            kill(parent->children[i].pid, signal);
-}
-
-/* The next of the signals that concern the parent, 0 when none came before the time was up. */
+/* The next signal, 0 when none came before the time was up. */
 static int next_signal(int64_t until_ms)
 {
-    static const int concerning[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, WATCHDOG_SIGNAL};
     sigset_t signals;
-    sigemptyset(&signals);
-    for (size_t i = 0; i < sizeof(concerning) / sizeof(concerning[0]); i++)
-        sigaddset(&signals, concerning[i]);
+    sigfillset(&signals);
     const int64_t left = until_ms > now_ms() ? until_ms - now_ms() : 0;
     const struct timespec timeout = {left / 1000, left % 1000 * 1000000};
     const int signal = sigtimedwait(&signals, NULL, &timeout);
@@ -274,22 +277,20 @@ static void stop_workers(struct parent *parent, int signal)
     parent->stopping = true;
     atomic_store(&parent->shared->draining, true);
     signal_workers(parent, signal);
-    while (any_alive(parent) && now_ms() < deadline) {
+    while (signal_workers(parent, 0) > 0 && now_ms() < deadline) {
         if (next_signal(deadline) == SIGQUIT)
             signal_workers(parent, SIGQUIT);
         reap(parent);
     }
-    if (any_alive(parent)) {
+    if (signal_workers(parent, SIGKILL) > 0)
         log_line(LOG_ERROR, "workers did not stop within %d ms and are killed", STOP_MS);
-        signal_workers(parent, SIGKILL);
-    }
 }
 
 /* Ends workers that have hung for too long, and stops looking when all are idle. */
 static void look(struct parent *parent)
 {
     bool quiet = true;
-    if (!parent->watching || now_ms() < parent->look_ms)
+    if (parent->look_ms == 0 || now_ms() < parent->look_ms)
         return;
     for (int i = 0; i < parent->settings->workers; i++) {
         struct child *child = &parent->children[i];
@@ -303,31 +304,27 @@ static void look(struct parent *parent)
         kill(child->pid, SIGKILL);
     }
     metrics_look(getpid(), &parent->shared->usage);
-    parent->watching = !quiet || !watchdog_rest(parent->shared, parent->settings->workers);
-    parent->look_ms = now_ms() + LOOK_MS;
+    const bool rests = quiet && watchdog_rest(parent->shared, parent->settings->workers);
+    parent->look_ms = rests ? 0 : now_ms() + LOOK_MS;
 }
 
 static int64_t next_event_ms(const struct parent *parent)
 {
-    int64_t next = parent->watching ? parent->look_ms : now_ms() + (int64_t)3600 * 1000;
+    int64_t next = parent->look_ms ? parent->look_ms : now_ms() + (int64_t)3600 * 1000;
     for (int i = 0; i < parent->settings->workers; i++)
         if (parent->children[i].pid == 0 && parent->children[i].start_ms < next)
             next = parent->children[i].start_ms;
     return next;
 }
 
-static void announce_stop(struct parent *parent)
-{
-    log_line(LOG_INFO, "about to be stopped: no longer ready");
-    atomic_store(&parent->shared->draining, true);
-}
-
 /* Handles a signal. false when it is one to stop. */
 static bool handle(struct parent *parent, int signal)
 {
     switch (signal) {
-    case 0:
-        return true;
+    case SIGTERM:
+    case SIGINT:
+    case SIGQUIT:
+        return false;
     case SIGCHLD:
         reap(parent);
         return true;
@@ -335,16 +332,17 @@ static bool handle(struct parent *parent, int signal)
         watch(parent);
         return true;
     case SIGUSR1:
-        announce_stop(parent);
+        log_line(LOG_INFO, "about to be stopped: no longer ready");
+        atomic_store(&parent->shared->draining, true);
         return true;
     default:
-        return false;
+        return true;
     }
 }
 
 static int supervise(struct parent *parent)
 {
-    while (parent->stillborn < STILLBORN_MAX) {
+    while (parent->stillborn < STILLBORN_MAX && !parent->stopping) {
         start_due(parent);
         const int signal = next_signal(next_event_ms(parent));
         if (!handle(parent, signal)) {
@@ -353,9 +351,12 @@ static int supervise(struct parent *parent)
         }
         look(parent);
     }
+    const bool refused = parent->stopping;
+    stop_workers(parent, SIGTERM);
+    if (refused)
+        return EX_OSERR;
     log_line(LOG_ERROR, "%d workers in a row died within %d ms of their start; giving up",
              STILLBORN_MAX, STILLBORN_MS);
-    stop_workers(parent, SIGTERM);
     return EX_SOFTWARE;
 }
 
@@ -390,17 +391,12 @@ int service_run(const struct settings *settings)
     parent.shared = mmap(NULL, sizeof(*parent.shared), PROT_READ | PROT_WRITE,
                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (parent.shared == MAP_FAILED) {
-        log_line(LOG_ERROR, "mmap: %s", strerror(errno));
+        refuse_service("mmap", errno);
         return EX_OSERR;
     }
     /* The workers wait for this socket and for others at the same time. */
     if (fcntl(FCGI_LISTENSOCK_FILENO, F_SETFL, O_NONBLOCK) < 0) {
-        log_line(LOG_ERROR, "cannot use file descriptor 0 as listening socket: fcntl: %s",
-                 strerror(errno));
-        return EX_OSERR;
-    }
-    if (FCGX_Init() != 0) {
-        log_line(LOG_ERROR, "FCGX_Init: %s", strerror(errno));
+        refuse_service("fcntl", errno);
         return EX_OSERR;
     }
     for (int i = 0; i < settings->workers; i++)

@@ -33,11 +33,13 @@ static inline void count(counter *total, uint64_t number)
 
 /* What a worker does now. Its writer is the worker. */
 struct activity {
-    atomic_bool busy;    /* has something to do, rather than waits for it */
-    counter beat;        /* moves whenever the worker gets on with what it does */
-    counter fingerprint; /* of the request in hand, 0: none */
-    atomic_int refused;  /* the number of a system call that the sandbox refused, -1: none */
-    bool trial;          /* of a suspect: see quarantine.h */
+    atomic_bool busy;        /* has something to do, rather than waits for it */
+    counter beat;            /* moves whenever the worker gets on with what it does */
+    counter fingerprint;     /* of the request in hand, 0: none */
+    atomic_int refused;      /* the number of a system call that the sandbox refused, -1: none */
+    bool trial;              /* of a suspect: see quarantine.h */
+    const char *unavailable; /* what it needs at its start and was refused, NULL: nothing */
+    int error;               /* errno of that */
     /* Of the same request. Not to be read before the worker has ended. */
     char method[METHOD_SHOWN], target[TARGET_SHOWN], request_id[REQUEST_ID_SHOWN];
 };

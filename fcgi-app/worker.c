@@ -102,8 +102,12 @@ static const char *await_signals(struct worker *worker)
 }
 
 /* The system call that was refused, with errno, or NULL. */
-static const char *worker_init(struct worker *worker)
+static const char *worker_init(struct worker *worker, const struct settings *settings,
+                               struct shared *shared, struct slot *slot)
 {
+    worker->settings = settings;
+    worker->shared = shared;
+    worker->slot = slot;
     for (int i = CONNECTIONS_MAX - 1; i >= 0; i--) {
         worker->connections[i].fd = -1;
         worker->connections[i].next_free = worker->free;
@@ -114,26 +118,21 @@ static const char *worker_init(struct worker *worker)
         return "epoll_create1";
     const char *refused = await_signals(worker);
     if (!refused)
-        refused = answerer_init(&worker->answerer, worker->settings, worker->shared, worker->slot);
+        refused = answerer_init(&worker->answerer, settings, shared, slot);
     return refused ? refused : accept_init(worker);
 }
 
 int worker_run(const struct settings *settings, struct shared *shared, struct slot *slot)
 {
+    struct activity *activity = &slot->activity;
     struct worker *worker = calloc(1, sizeof(*worker));
-    if (!worker)
-        return EX_OSERR;
-    worker->settings = settings;
-    worker->shared = shared;
-    worker->slot = slot;
-    const char *refused = worker_init(worker);
-    if (refused) {
-        log_line(LOG_ERROR, "cannot serve: %s: %s", refused, strerror(errno));
+    activity->unavailable = worker ? worker_init(worker, settings, shared, slot) : "calloc";
+    activity->error = errno;
+    if (activity->unavailable) { /* the parent says so */
         free(worker);
         return EX_OSERR;
     }
-    if (shared->sandboxed &&
-        !sandbox_enter(SANDBOX_WORKER, shared->parent, &slot->activity.refused))
+    if (shared->sandboxed && !sandbox_enter(SANDBOX_WORKER, shared->parent, &activity->refused))
         log_line(LOG_WARNING, "no sandbox for this worker: %s", strerror(errno));
     while (worker->stop == STOP_NO)
         turn(worker, patience_ms(worker));
