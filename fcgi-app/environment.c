@@ -134,13 +134,11 @@ bool settings_read(struct settings *settings, char *problem, size_t size)
 /* Compared by length first: most variables are none of these, and this runs for every request. */
 struct request request_from(char *const *variables)
 {
-    struct request request = {.method = "", .target = ""};
-    const struct {
+    static const struct {
         const char *name;
-        size_t length;
-        const char **member;
+        size_t length, offset;
     } members[] = {
-#define MEMBER(name, member) {name, sizeof(name) - 1, &request.member}
+#define MEMBER(name, member) {name, sizeof(name) - 1, offsetof(struct request, member)}
         MEMBER("REQUEST_METHOD", method),
         MEMBER("REQUEST_URI", target),
         MEMBER("HTTP_ACCEPT", accept),
@@ -153,13 +151,13 @@ struct request request_from(char *const *variables)
         MEMBER("METRICS", metrics),
 #undef MEMBER
     };
+    struct request request = {.method = "", .target = ""};
     for (; *variables; variables++) {
-        const size_t length = strcspn(*variables, "=");
-        if (!(*variables)[length])
-            continue;
+        const char *value = strchr(*variables, '=');
+        const size_t length = value ? (size_t)(value - *variables) : 0;
         for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
             if (length == members[i].length && memcmp(*variables, members[i].name, length) == 0)
-                *members[i].member = *variables + length + 1;
+                *(const char **)((char *)&request + members[i].offset) = value + 1;
     }
     return request;
 }

@@ -73,13 +73,13 @@ static enum utf8_fault fault_of(uint32_t code_point)
 
 enum utf8_fault utf8_check(const char *string, size_t max_code_points)
 {
-    uint32_t code_point;
+    uint32_t code_point = ' ';
     for (size_t count = 0; *string; count++) {
-        const size_t length = utf8_decode(string, &code_point);
+        const bool is_plain = *string >= ' ' && *string <= '~'; /* what most text is made of */
+        const size_t length = is_plain ? 1 : utf8_decode(string, &code_point);
         if (length == 0)
             return UTF8_MALFORMED;
-        const enum utf8_fault fault =
-            code_point >= ' ' && code_point <= '~' ? UTF8_OK : fault_of(code_point);
+        const enum utf8_fault fault = is_plain ? UTF8_OK : fault_of(code_point);
         if (fault != UTF8_OK)
             return fault;
         if (count == max_code_points)
