@@ -48,6 +48,13 @@ static void be_slow(void)
         ;
 }
 
+/* Says that it is in hand. */
+static void say_and_be_slow(void)
+{
+    if (write(STDERR_FILENO, "begun\n", 6) == 6)
+        be_slow();
+}
+
 static void segfault(void)
 {
     volatile int *volatile nowhere = NULL;
@@ -120,13 +127,11 @@ static const struct fault_route {
     const char *name;
     void (*commit)(void);
 } faults[] = {
-    {"spin", spin},         {"wait", wait_for_ever},
-    {"slow", be_slow},      {"segv", segfault},
-    {"abort", abort},       {"exit", leave},
-    {"execve", try_execve}, {"openat", try_open_for_writing},
-    {"socket", try_socket}, {"ptrace", try_ptrace},
-    {"clone", try_fork},    {"kill", try_kill},
-    {"mmap", try_mmap},     {"mprotect", try_mprotect},
+    {"spin", spin},           {"wait", wait_for_ever}, {"slow", be_slow},
+    {"segv", segfault},       {"abort", abort},        {"exit", leave},
+    {"say", say_and_be_slow}, {"execve", try_execve},  {"openat", try_open_for_writing},
+    {"socket", try_socket},   {"ptrace", try_ptrace},  {"clone", try_fork},
+    {"kill", try_kill},       {"mmap", try_mmap},      {"mprotect", try_mprotect},
     {"memory", try_memory},
 };
 

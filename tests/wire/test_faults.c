@@ -254,15 +254,15 @@ static void expect_no_blame(void **state, int signal)
     struct responder *responder = serve_faulty(state, 1);
     for (int i = 0; i < 3; i++) {
         const pid_t victim = responder->worker[0];
-        struct client *client = ask_for(responder, "/fault/slow");
-        await_read(client);
+        struct client *client = ask_for(responder, "/fault/say");
+        await(times_said(responder, "begun\n") > (size_t)i, "the request is to be in hand");
         kill(victim, signal);
         expect_closed(client);
         await_replacement(responder, victim);
     }
-    expect_answer(ask_for(responder, "/fault/slow"), 404, NULL);
+    expect_answer(ask_for(responder, "/fault/say"), 404, NULL);
     stop_normally(responder);
-    assert_int_equal(3, times_said(responder, "GET /fault/slow in hand"));
+    assert_int_equal(3, times_said(responder, "GET /fault/say in hand"));
 }
 
 static void a_request_whose_worker_was_killed_is_not_to_blame(void **state)
