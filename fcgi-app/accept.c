@@ -12,11 +12,14 @@
 #include <unistd.h>
 
 enum {
-    REFUSED_MS = 100,   /* between two tries at what the system refuses */
-    SHARE_MS = 5,       /* without more than a share; then it is taken that the others are hung */
-    SHARE_LOOK_MS = 1,  /* between two looks at what the others have */
-    SHARE_FREE = 4,     /* connections that need no look */
-    SHARE_PERCENT = 125 /* of the mean; what is shared unevenly is not mended by closing */
+    REFUSED_MS = 100,  /* between two tries at what the system refuses */
+    SHARE_MS = 5,      /* without more than a share; then it is taken that the others are hung */
+    START_MS = 100,    /* the same, where another starts: it will have none of its share before */
+    SHARE_LOOK_MS = 1, /* between two looks at what the others have */
+    SHARE_FREE = 4,    /* connections that need no look */
+    /* Of the mean; what is shared unevenly is not mended by closing. Those of a worker that has
+     * just died are still counted: of two, the other then gets 110 / 90 of its share. */
+    SHARE_PERCENT = 110
 };
 
 /* Each free descriptor is a place. Which are taken need not be the lowest. */
@@ -81,6 +84,14 @@ static bool has_share(const struct worker *worker)
     return worker->open * workers * 100 < total * SHARE_PERCENT + workers * 100;
 }
 
+static bool another_starts(const struct worker *worker)
+{
+    for (int i = 0; i < worker->settings->workers; i++)
+        if (atomic_load(&worker->shared->slots[i].activity.starting))
+            return true;
+    return false;
+}
+
 /* Logged once, until there was room again. */
 static void note_full(struct worker *worker)
 {
@@ -125,7 +136,8 @@ void accept_connection(struct worker *worker)
 
 void accept_again(struct worker *worker)
 {
-    const bool due = worker->accept_ms <= now_ms();
+    const int64_t waited_ms = now_ms() - worker->accept_ms;
+    const bool due = waited_ms >= (another_starts(worker) ? START_MS : 0);
     const bool may = has_place(worker) && has_share(worker);
     if (worker->accepting || (worker->refused && !due) || !(due ? has_place(worker) : may))
         return;

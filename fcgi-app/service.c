@@ -74,6 +74,7 @@ static void watch(struct parent *parent)
 static void prepare_slot(struct child *child)
 {
     atomic_store(&child->slot->activity.fingerprint, 0);
+    atomic_store(&child->slot->activity.starting, true);
     atomic_store(&child->slot->activity.busy, true);
     atomic_store(&child->slot->activity.refused, -1);
     child->slot->activity.unavailable = NULL;

@@ -33,6 +33,7 @@ static inline void count(counter *total, uint64_t number)
 
 /* What a worker does now. Its writer is the worker. */
 struct activity {
+    atomic_bool starting;    /* takes no connections yet; set by the parent */
     atomic_bool busy;        /* has something to do, rather than waits for it */
     counter beat;            /* moves whenever the worker gets on with what it does */
     counter fingerprint;     /* of the request in hand, 0: none */

@@ -134,6 +134,7 @@ int worker_run(const struct settings *settings, struct shared *shared, struct sl
     }
     if (shared->sandboxed && !sandbox_enter(SANDBOX_WORKER, shared->parent, &activity->refused))
         log_line(LOG_WARNING, "no sandbox for this worker: %s", strerror(errno));
+    atomic_store(&activity->starting, false);
     while (worker->stop == STOP_NO)
         turn(worker, patience_ms(worker));
     drain(worker);

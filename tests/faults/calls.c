@@ -3,9 +3,11 @@
  * there by the linker (--wrap).
  *
  *   REFUSE=accept4    this one fails, with errno ERRNO, for TIMES calls (0: always)
+ *   SLOW=30              a worker takes so many milliseconds more to start
  *   BUFFER=4096       of what is sent on an accepted connection, in bytes
  *   /health?size=70000   so many bytes of body
  */
+#include "clock.h"
 #include "core/handler.h"
 
 #include <errno.h>
@@ -56,6 +58,9 @@ int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flag
 
 int __wrap_memfd_create(const char *name, unsigned flags)
 {
+    const int64_t ready_ms = now_ms() + number_of("SLOW"); /* the sandbox lets nobody sleep */
+    while (now_ms() < ready_ms)
+        ;
     return is_refused("memfd_create") ? -1 : __real_memfd_create(name, flags);
 }
 

@@ -82,11 +82,8 @@ static bool is_closed(const struct client *client)
 }
 
 /* The web server connects again where it has lost a connection, before there is another worker. */
-static void expect_sharing_after_a_kill(void **state, unsigned workers, unsigned count)
+static void expect_sharing_after_a_kill(struct responder *responder, unsigned count)
 {
-    if (!enough_descriptors())
-        skip();
-    struct responder *responder = serve(state, workers);
     const pid_t victim = responder->worker[0];
     unsigned lost = 0;
     connect_all(responder, count, ASKING);
@@ -109,17 +106,29 @@ static void expect_sharing_after_a_kill(void **state, unsigned workers, unsigned
 
 static void a_worker_that_replaces_another_gets_its_share(void **state)
 {
-    expect_sharing_after_a_kill(state, 2, 64);
+    expect_sharing_after_a_kill(serve(state, 2), 64);
 }
 
 static void a_worker_that_replaces_one_of_4_gets_its_share(void **state)
 {
-    expect_sharing_after_a_kill(state, 4, 256);
+    expect_sharing_after_a_kill(serve(state, 4), 256);
 }
 
 static void a_worker_that_replaces_one_of_8_gets_its_share(void **state)
 {
-    expect_sharing_after_a_kill(state, 8, MOST);
+    if (!enough_descriptors())
+        skip();
+    expect_sharing_after_a_kill(serve(state, 8), MOST);
+}
+
+/* For longer than a worker is waited for that has a share left and does not take it. */
+static void a_worker_that_starts_slowly_gets_its_share(void **state)
+{
+    struct responder *responder = *state;
+    use_faulty_responder();
+    start(responder, WORDS("WORKERS=2", "LOG_LEVEL=error", "SLOW=80"));
+    await_workers(responder, 2);
+    expect_sharing_after_a_kill(responder, 64);
 }
 
 /* It has fewer than its share, and cannot take any: the other one takes them, soon enough. */
@@ -147,6 +156,7 @@ int main(void)
         cmocka_unit_test_wire(a_worker_that_replaces_another_gets_its_share),
         cmocka_unit_test_wire(a_worker_that_replaces_one_of_4_gets_its_share),
         cmocka_unit_test_wire(a_worker_that_replaces_one_of_8_gets_its_share),
+        cmocka_unit_test_wire(a_worker_that_starts_slowly_gets_its_share),
         cmocka_unit_test_wire(a_worker_that_hangs_does_not_keep_others_from_connecting),
     };
     return cmocka_run_group_tests_name("sharing", tests, NULL, NULL);
