@@ -11,7 +11,8 @@ import math
 # pairs of a bucket's upper bound and its count.
 Seen = collections.namedtuple("Seen", "requests errors latencies")
 
-ENOUGH_FOR_ERRORS, ENOUGH_FOR_LATENCY = 100, 500  # requests
+# Requests of the candidate. Of the old revision a p99 wants 100, fewer have none but their slowest.
+ENOUGH_FOR_ERRORS, ENOUGH_FOR_LATENCY, ENOUGH_TO_COMPARE = 100, 500, 100
 ERRORS, CHANCE = 0.01, 0.01  # the share that is too much, and how seldom chance does as much
 SLOW, SLOWER = 300, 1.5  # ms, and times the other revision's
 
@@ -66,8 +67,11 @@ def judge(candidate, previous):
     )
     if candidate.errors > ERRORS * candidate.requests and chance < CHANCE:
         return f"{shares}: by chance once in {1 / max(chance, 1e-9):.0f} rollouts", shares
-    if min(candidate.requests, previous.requests) < ENOUGH_FOR_LATENCY:
-        return None, f"{shares}; too few for a p99, of which {ENOUGH_FOR_LATENCY} are wanted"
+    if candidate.requests < ENOUGH_FOR_LATENCY or previous.requests < ENOUGH_TO_COMPARE:
+        return None, (
+            f"{shares}; too few for a p99, for which {ENOUGH_FOR_LATENCY} are wanted, and of the old"
+            f" revision {ENOUGH_TO_COMPARE}"
+        )
     mine, others = (percentile(one.latencies, 0.99) for one in (candidate, previous))
     p99 = f"p99 {mine:.0f} ms, and of the old revision {others:.0f} ms"
     if mine > SLOW and mine > SLOWER * others:

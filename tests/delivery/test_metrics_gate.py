@@ -45,6 +45,9 @@ FAST = [(100, 990), (200, 10)]
         ((1000, 0, [(250, 1000)]), (1000, 0, [(100, 1000)]), None),  # slower, and quick enough
         ((1000, 0, [(400, 1000)]), (1000, 0, [(300, 1000)]), None),  # slow, and not much slower
         ((499, 0, [(900, 499)]), (1000, 0, FAST), None),
+        ((500, 0, [(900, 500)]), (100, 0, [(100, 100)]), "p99 900 ms"),  # few of the old one
+        ((500, 0, [(900, 500)]), (99, 0, [(100, 99)]), None),  # which has no p99
+        ((500, 0, [(900, 500)]), (0, 0, []), None),
     ],
 )
 def test_a_candidate_is_judged_by_errors_and_by_latency(mine, others, says):
