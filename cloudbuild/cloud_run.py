@@ -92,6 +92,13 @@ class Service:
             if not page:
                 return sorted(found, key=lambda one: (one.created, one.name), reverse=True)
 
+    def there(self, state):
+        """The names of the revisions, where one that gets no requests is to get them: somebody may
+        have deleted it. None elsewhere."""
+        if set(state.shares) != {state.candidate}:
+            return None
+        return {one.name for one in self.revisions()}
+
     # Writing
 
     def patch(self, state, fields):

@@ -34,7 +34,7 @@ class Rollback:
             if not self.written and not state.is_like(seen):
                 raise Moved()
             self.require_written()
-            return traffic.go_back(state, target, self.left, self.clock.time(), self.id)
+            return traffic.go_back(state, target, self.left, self.id)
 
         try:
             service.change(self.id, decide)

@@ -56,7 +56,7 @@ def previous(places):
         image = image_of(lead, name)
         return image != gone and all(find(place, image) for place in places)
 
-    target = before(lead.state) if lead.state.candidate else None
+    target = before(lead.state, lead.revisions) if lead.state.candidate else None
     if target is None or not all(find(place, image_of(lead, target)) for place in places):
         target = last_served(lead, everywhere, left)
     if target is None:
@@ -71,7 +71,7 @@ def find(place, image):
     """A place's revision of that image: what serves, if it is one, else the last that has; None
     where none has."""
     state = place.state
-    serving = before(state) if state.candidate else state.serving
+    serving = before(state, place.revisions) if state.candidate else state.serving
     if image_of(place, serving) == image:
         return serving
     return last_served(place, lambda name: image_of(place, name) == image)

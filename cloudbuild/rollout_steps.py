@@ -30,6 +30,7 @@ class Region:
     def __init__(self, service, rollout):
         self.service, self.rollout, self.name = service, rollout, service.region
         self.first = None  # the name of what served when the rollout began
+        self.called_off = ()  # what had been gone back from by then
         self.serving = None  # the one that its commit was held against, and that is put back
         self.deploying, self.deployed, self.candidate = False, None, None
         self.written = self.released = None  # the last Goal that was seen; the one of release
@@ -47,7 +48,8 @@ class Region:
         return self.service.change(what, lambda state: decide(state, what))
 
     def begin(self):
-        self.first = traffic.before(self.service.read())
+        state = self.service.read()
+        self.first, self.called_off = traffic.before(state), state.record.called_off
 
     def look(self):
         """Reads what serves, and refuses what should not be rolled out over that. Returns whether
@@ -66,9 +68,21 @@ class Region:
             self.serving = self.service.revision(state.serving)
             commit = self.serving.commit or "something without a commit"
             self.say(f"{self.serving.name} serves {commit}")
-        self.rollout.refuse_called_off(state)
+        self.refuse_called_off(state)
         self.rollout.history.refuse_older(self.rollout.commit, self.serving)
         return True
+
+    def refuse_called_off(self, state):
+        """Fails when somebody has gone back from this very image while the rollout waited. Not by the
+        time: that of whoever went back is another clock's."""
+        if any(
+            image == self.rollout.image and [image, who] not in self.called_off
+            for image, who in state.record.called_off
+        ):
+            raise Failure(
+                f"somebody has gone back from {self.rollout.image} since this rollout began. To try it"
+                " again, run the build again"
+            )
 
     def serves_by_now(self):
         """Whether a twin, a rollout of the same image, has ended while this one waited."""
@@ -107,7 +121,7 @@ class Region:
         until = self.rollout.clock.time() + self.rollout.limit
 
         def decide(state, what):
-            self.rollout.refuse_called_off(state)  # what serves may be what served before that
+            self.refuse_called_off(state)  # what serves may be what served before that
             return traffic.take(state, self.serving.name, self.candidate, what, until)
 
         self.written, self.state = self.change("take", decide)
@@ -169,11 +183,24 @@ class Region:
         if not self.taking:
             return self.say("traffic was not touched")
         candidate, unsure = self.candidate, self.written is None
-        _, state = self.change(
-            "put back", lambda state, what: traffic.put_back(state, candidate, what, unsure)
-        )
+
+        def decide(state, what):
+            goal = traffic.put_back(state, candidate, what, unsure, self.service.there(state))
+            if candidate in goal.shares:
+                raise Failure(f"there is nothing left but {candidate}: what has served was deleted")
+            return goal
+
+        _, state = self.change("put back", decide)
         self.taking, self.written = False, None
         self.say(f"{state.serving} serves 100 % again")
+
+    def give_way(self):
+        """Takes back a tag that was asked for, also one of which no answer has told."""
+        try:
+            if self.taking:
+                self.put_back()
+        except Lost:
+            self.taking, self.written = False, None
 
     def retract(self):
         """Takes a release back, or what there is to put back: another region was taken away."""
@@ -201,20 +228,10 @@ class Rollout:
     def __init__(self, identifier, image, commit, limit, checks, clock=time, history=commits):
         self.id, self.image, self.commit = identifier, image, commit
         self.checks, self.clock, self.limit = checks, clock, limit
-        self.begun, self.history = clock.time(), history
-        self.regions = []
+        self.history, self.regions = history, []
 
     def add(self, service):
         self.regions.append(Region(service, self))
-
-    def refuse_called_off(self, state):
-        """Fails when somebody has gone back from this very image while the rollout waited."""
-        image, when = state.record.called_off or ("", 0)
-        if image == self.image and when >= self.begun:
-            raise Failure(
-                f"somebody has gone back from {image} since this rollout began. To try it again,"
-                " run the build again"
-            )
 
     def settle(self):
         service = self.regions[0].service
@@ -262,7 +279,10 @@ class Rollout:
         region.say(f"the rollout of {holder} was killed")
         try:
             region.change(
-                f"tidy {holder}", lambda state, what: traffic.put_back(state, holder, what)
+                f"tidy {holder}",
+                lambda state, what: traffic.put_back(
+                    state, holder, what, there=region.service.there(state)
+                ),
             )
         except Lost as reason:
             region.say(f"it was not: {reason}")
@@ -277,9 +297,7 @@ class Rollout:
             except Busy as reason:
                 say(f"another rollout was quicker: {reason}")
             for region in self.regions:
-                if region.written:
-                    region.put_back()
-                region.taking = False
+                region.give_way()
         return False
 
     def run(self, signals):
@@ -364,13 +382,14 @@ class Rollout:
         return "failed"
 
     def release(self):
-        """All regions, or none: where one was taken away, the others are given back as well."""
+        """All regions, or none: where one was taken away, the others are given back as well. The tag
+        is taken away also there, if it is what is left: gcloud leaves it where it is."""
         ends = []
         for region in self.regions:
             ends.append(self.persist(region, Region.release))
             if ends[-1] == "lost":
-                return ends + [self.persist(other, Region.retract) for other in self.regions
-                               if other is not region]  # fmt: skip
+                undo = [Region.put_back if one is region else Region.retract for one in self.regions]
+                return ends + list(map(self.persist, self.regions, undo))
         return ends
 
     def persist(self, region, action):

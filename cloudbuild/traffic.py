@@ -12,7 +12,8 @@ from gcloud import Failure
 
 CANDIDATE = "candidate"  # the tag of a revision that is being tried; Terraform knows it too
 RECORD = "delivery"  # the annotation of the service that is written together with its traffic
-REMEMBERED = 50  # revisions in the record: a service keeps 1000, and an annotation is not to grow
+# Revisions, and goings back, in the record: a service keeps 1000, and an annotation is not to grow.
+REMEMBERED, CALLED_OFF = 50, 10
 LISTS = ("served", "left", "turn", "called_off")  # JSON has no tuples
 BY_NAME = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"
 
@@ -35,7 +36,7 @@ class Record:
     # The candidate that the tag was given to, what served then, and the second since 1970 at which
     # its rollout has to have ended.
     turn: tuple = ()
-    called_off: tuple = ()  # the image that was gone back from last, and when
+    called_off: tuple = ()  # the images that were gone back from last, each with who did that
 
     def passed(self, revision):
         served = tuple(name for name in self.served if name != revision)
@@ -177,15 +178,17 @@ def state_of(service):
 # --- Decisions --------------------------------------------------------------------------------
 
 
-def before(state):
-    """The revision to put back: what answers beside the candidate, else what served before it."""
+def before(state, there=None):
+    """The revision to put back: what answers beside the candidate, else what served before it, of
+    those that are there, if that is known: somebody may have deleted the others."""
     others = {name: share for name, share in state.shares.items() if name != state.candidate}
     if others:
         return max(others, key=others.get)
     candidate, previous, _ = state.record.turn or (None, None, None)
-    if candidate == state.candidate and previous:
+    if candidate == state.candidate and previous and (there is None or previous in there):
         return previous
     good = [name for name in state.record.served if name not in state.record.left]
+    good = [name for name in good if there is None or name in there]
     return next((name for name in reversed(good) if name != state.candidate), state.candidate)
 
 
@@ -224,13 +227,13 @@ def release(state, written, change):
     return Goal(state.shares, None, state.record.passed(written.candidate).but(change=change))
 
 
-def put_back(state, candidate, change, unsure=False):
+def put_back(state, candidate, change, unsure=False, there=None):
     """The end of any other one. Shares that somebody else has set beside the candidate's are taken
     as a decision. A tag that is not there may still be on its way, if no answer came when it was
     set: then what is there is written once more, and what is on its way conflicts with that."""
     if state.candidate != candidate and (state.candidate or not unsure):
         raise Lost(f"the tag is somebody else's now, and so is the traffic: {state}")
-    shares = {before(state): 100} if state.candidate else state.shares
+    shares = {before(state, there): 100} if state.candidate else state.shares
     return Goal(shares, None, state.record.but(change=change))
 
 
@@ -247,10 +250,11 @@ def retract(state, written, previous, change):
     return Goal({previous: 100}, None, record.but(served=served, change=change))
 
 
-def go_back(state, target, image, now, change):
+def go_back(state, target, image, change):
     """A person's decision: holds whatever is there. Always written, since what was read may be old,
     and any rollout that still runs is to see it."""
-    return Goal({target: 100}, None, leave(state, target).but(called_off=(image or "", now), change=change))
+    called_off = (*state.record.called_off, [image or "", change])[-CALLED_OFF:]
+    return Goal({target: 100}, None, leave(state, target).but(called_off=called_off, change=change))
 
 
 def align(state, target, change):
@@ -268,11 +272,11 @@ def leave(state, target):
     return record.but(left=tuple(left))
 
 
-def settle(state, candidate, serves, change):
+def settle(state, candidate, serves, change, there=None):
     """What a person is told to do where a rollout could not end: only while its tag is there, and
     the candidate stays only where nobody has taken anything away from it."""
     if state.candidate != candidate:
         raise Lost(f"nothing to do: {state}")
     if serves == candidate and state.shares == {candidate: 100}:
         return Goal(state.shares, None, state.record.passed(candidate).but(change=change))
-    return Goal({before(state): 100}, None, state.record.but(change=change))
+    return Goal({before(state, there): 100}, None, state.record.but(change=change))

@@ -31,6 +31,7 @@ from gcloud import Failure  # noqa: E402
 PROJECT, SERVICE = "a-project", "hello-fcgi"
 REGIONS = ("europe-west1", "us-central1")
 LIMIT = 600
+BACK = "back"  # what the rollback is called in the record
 
 
 def commit(number):
@@ -72,6 +73,7 @@ class Actor:
         self.start, self.go = start, threading.Semaphore(0)
         self.result, self.lines, self.killed, self.calls = None, [], False, 0
         self.kill_at = self.stop_at = None  # the number of a call
+        self.skew = 0  # seconds that its clock is fast
         self.listening = False
         self.thread = threading.Thread(target=self.run, daemon=True)
 
@@ -90,9 +92,10 @@ class Actor:
     # The clock, as the scripts see it.
 
     def time(self):
-        return self.world.now
+        return self.world.now + self.skew
 
-    monotonic = time
+    def monotonic(self):
+        return self.world.now
 
     def sleep(self, seconds):
         self.pause(max(seconds, 0.001))
@@ -118,13 +121,13 @@ class Actor:
     def limit(self, seconds):
         self.deadline = self.world.now + seconds
 
-    def call(self):
+    def call(self, pace=1):
         """One call begins: the moment for a kill or a signal."""
         self.calls += 1
         if self.calls == self.kill_at:
             self.world.note(self, "KILLED")
             self.killed = True
-        self.pause(self.world.latency())
+        self.pause(self.world.latency() * pace)
         if self.listening and (
             self.calls == self.stop_at or (self.deadline and self.world.now > self.deadline)
         ):
@@ -139,6 +142,8 @@ class World:
         self.pending, self.log, self.violations = [], [], []
         self.failing, self.lag, self.slow = 0.0, 0, 0.02
         self.outage = (0, 0)  # from when to when no write is done
+        self.dark = (0, 0, None)  # from when to when a region answers nothing but 503
+        self.pace = dict.fromkeys(regions, 1)  # how much slower than usual a region's calls are
         self.released = []  # commits in the order in which they had passed in the last region
         self.patches = []  # what each write did to the shares
         self.done = threading.Semaphore(0)
@@ -222,11 +227,13 @@ class Api:
         self.region = region
 
     def call(self, method, path, body=None, **query):
-        self.actor.call()
         world, fate = self.world, None
+        self.actor.call(world.pace[self.region])
         if world.random.random() < world.failing:
             fate = world.random.choice(["before", "after", "late"] if body else ["before"])
         if body and world.outage[0] < world.now < world.outage[1]:
+            fate = "before"
+        if self.region == world.dark[2] and world.dark[0] < world.now < world.dark[1]:
             fate = "before"
         if fate == "before":
             raise google_api.Unanswered("503")
@@ -287,6 +294,10 @@ class Patch(collections.namedtuple("Patch", "when actor region old new tagged ta
     def takes(self):
         """Whether this was the turn."""
         return "candidate" in self.tags and "candidate" not in self.tagged
+
+
+# What a person has set with gcloud, and what had the tag then.
+Hand = collections.namedtuple("Hand", "when region chosen tagged")
 
 
 class Service(cloud_run.Service):
@@ -361,6 +372,49 @@ class Scenario:
             chance.choice(some).kill_at = chance.randint(1, 60)
         if chance.random() < 0.2:
             chance.choice(some).stop_at = chance.randint(1, 100)
+        self.hand, self.cleaned = None, False
+        self.add_hazards(random.Random(f"hazards {seed}"))
+
+    def add_hazards(self, chance):
+        """What is nobody's fault here: clocks, a slow region, one that is gone, persons with gcloud."""
+        world = self.world
+        if chance.random() < 0.2:
+            for actor in world.actors:
+                actor.skew = chance.uniform(-120, 120)
+        if chance.random() < 0.2:
+            world.pace[chance.choice(world.regions)] = chance.choice([3, 10])
+        if chance.random() < 0.15:
+            begin = world.now + chance.uniform(0, 900)
+            world.dark = begin, begin + chance.uniform(30, 900), chance.choice(world.regions)
+        if chance.random() < 0.15:
+            world.act("cleaner", chance.uniform(0, 1200), lambda actor: self.clean(actor, chance))
+        if chance.random() < 0.15:
+            world.act("hand", chance.uniform(0, 1200), lambda actor: self.by_hand(actor, chance))
+
+    def clean(self, actor, chance):
+        """A person deletes revisions. Cloud Run refuses those that may get requests, and the newest."""
+        for region in self.world.regions:
+            service = self.world.services[region]
+            needed = {*run_model.shares(service), *run_model.tags(service).values()}
+            needed |= {service["latest_ready"], service["latest_created"]}
+            for name in [name for name in service["revisions"] if name not in needed]:
+                if chance.random() < 0.5:
+                    service["revisions"][name]["deleted"] = True
+                    self.world.note(actor, f"{region}: deletes {name}")
+        self.cleaned = True
+
+    def by_hand(self, actor, chance):
+        """A person's `gcloud run services update-traffic`: not conditional, and in no record."""
+        region = chance.choice(self.world.regions)
+        service = self.world.services[region]
+        names = [name for name, one in run_model.there(service).items() if one["ready"]]
+        chosen, tagged = chance.choice(names), run_model.tags(service)
+        if run_model.shares(service) == {chosen: 100}:
+            return
+        service["traffic"] = run_model.targets({chosen: 100}, tagged)
+        service["version"] += 1
+        self.world.note(actor, f"{region}: {chosen} 100 % by hand, {tagged}")
+        self.hand = Hand(self.world.now, region, chosen, tagged.get("candidate"))
 
     def prepare(self):
         """What was before: 0 and 1 have served, 1 perhaps twice; 2 was tried and did not pass, and
@@ -408,7 +462,7 @@ class Scenario:
         decided = rollback_steps.choose
 
         def choose(places, wanted=()):
-            actor.truth, actor.decided = list(self.world.released), self.world.now
+            actor.truth = list(self.world.released)
             actor.called_off = any(place.state.candidate for place in places)
             actor.plan = decided(places, wanted)
             self.world.note(actor, f"decides {actor.plan}")
@@ -417,7 +471,7 @@ class Scenario:
         rollback_steps.choose, actor.plan = choose, None
         try:
             services = self.services(actor)
-            rollback_steps.roll_back(services, self.wanted, "back", actor)
+            rollback_steps.roll_back(services, self.wanted, BACK, actor)
         finally:
             rollback_steps.choose = decided
         return 0
@@ -437,7 +491,11 @@ class Scenario:
                 service.change(
                     f"settle {actor.name}",
                     lambda state: traffic.settle(
-                        state, options["candidate"], options["serves"], "settle"
+                        state,
+                        options["candidate"],
+                        options["serves"],
+                        "settle",
+                        service.there(state),
                     ),
                 )
             except traffic.Lost as reason:
@@ -457,9 +515,10 @@ class Scenario:
             if str(actor.result).startswith("broken"):
                 world.violation(f"{actor.name}: {actor.result}")
         self.check_rollback()
+        self.check_hand()
         quiet = not any(actor.killed for actor in actors)
         world.failing = world.lag = world.slow = 0
-        world.outage = (0, 0)
+        world.outage, world.dark, world.pace = (0, 0), (0, 0, None), dict.fromkeys(world.regions, 1)
         for service in world.services.values():
             service["late"]["looks"] = 0  # whoever is called comes minutes later
         while world.pending:  # what was on its way lands, or conflicts
@@ -501,9 +560,10 @@ class Scenario:
         failed = self.rollback and "try again" in str(self.rollback.result)
         if not told and not failed:
             serve = {world.serving(region) for region in world.regions}
-            if len(serve) != 1:
+            if len(serve) != 1 and not self.hand:
                 world.violation(f"the regions serve {serve}")
-            self.check_newest(serve)
+            if not self.hand and not self.cleaned:  # of which nothing is newer than what is left
+                self.check_newest(serve)
             self.check_template()
 
     def roll_back_first(self):
@@ -529,7 +589,7 @@ class Scenario:
 
     def check_template(self):
         """What Terraform makes a revision of next is what serves."""
-        if any("WARNING" in line for actor in self.world.actors for line in actor.lines):
+        if self.hand or any("WARNING" in line for actor in self.world.actors for line in actor.lines):
             return
         for region, service in self.world.services.items():
             [name] = run_model.shares(service)
@@ -547,11 +607,11 @@ class Scenario:
             labels = world.services[region]["revisions"][target]["labels"]
             if self.wanted and not any(labels["commit"].startswith(word) for word in self.wanted):
                 world.violation(f"goes back to {target}, of {labels}, and {self.wanted} was asked for")
-            if labels["commit"] not in actor.truth:
+            if labels["commit"] not in actor.truth and not self.hand:
                 world.violation(f"goes back to {labels}, which has never served: {actor.truth}")
-            if target not in self.passed(region):
+            if target not in self.passed(region) and not self.hand:
                 world.violation(f"goes back to {target}, which has never served")
-            if not self.wanted:
+            if not self.wanted and not self.hand and not self.cleaned:
                 self.check_previous(commit_in(left), labels["commit"], actor)
         commits = {world.services[one]["revisions"][name]["labels"]["commit"]
                    for one, name in targets.items()}  # fmt: skip
@@ -598,7 +658,8 @@ class Scenario:
             turn = max(each.when for each in world.patches if each.actor is one.actor
                        and each.region == one.region and each.takes and each.when <= one.when)  # fmt: skip
             written = first.get(one.region, one.when + 1)
-            twin = mine.image == left and mine.begun < actor.decided
+            knew = any([left, BACK] in region.called_off for region in mine.regions)
+            twin = mine.image == left and not knew  # when it began
             if one.when > written and (turn < written or twin):
                 world.violation(f"{one.actor.name} gave more in {one.region} after the rollback")
             raised[one.actor] += turn < min(first.values())
@@ -613,10 +674,25 @@ class Scenario:
         later = [one for one in world.patches
                  if one.actor is not actor and writes and one.when > writes[0]
                  and one.takes]  # fmt: skip
-        if actor.result == 0 and not later and not any(one.killed for one in world.actors):
+        disturbed = self.hand or any(one.killed for one in world.actors)
+        if actor.result == 0 and not later and not disturbed:
             serve = {world.serving(region) for region in world.regions}
             if serve != commits:
                 world.violation(f"rolled back to {commits}, and {serve} serves")
+
+    def check_hand(self):
+        """After a person's change by hand no rollout whose turn it was gives its candidate more. The
+        last look may take the region to what the others serve: gcloud writes no record."""
+        if not self.hand:
+            return
+        when, region, chosen, tagged = self.hand
+        later = [one for one in self.world.patches if one.region == region and one.when > when]
+        turn = next((one.when for one in later if one.takes or one.actor is self.rollback), None)
+        for one in later:
+            if turn is not None and one.when >= turn:
+                return
+            if tagged and one.new.get(tagged, 0) > one.old.get(tagged, 0) and chosen != tagged:
+                self.world.violation(f"{one.actor.name} gave {tagged} more after {chosen} by hand")
 
     def check_repair(self):
         """Whatever a kill has left: the next rollout puts it back, and so does make rollback."""
@@ -637,6 +713,8 @@ class Scenario:
         world.run()
         serve = {world.serving(region) for region in world.regions}
         nothing_before = not split and "has served before" in str(repair.result)
+        disturbed = self.cleaned or self.hand
+        nothing_before |= bool(disturbed and "TO=COMMIT" in str(repair.result))
         if repair.result != 0 and not nothing_before:
             world.violation(f"{repair.name} ended with {repair.result}")
         for region in world.regions:
@@ -649,8 +727,9 @@ class Scenario:
 def play(seed):
     """Runs a history. Returns its world, with violations and a log."""
     scenario = Scenario(seed)
-    scenario.was_failing = scenario.world.failing or scenario.world.outage[1]
-    scenario.was_slow = scenario.world.slow
+    world = scenario.world
+    scenario.was_failing = world.failing or world.outage[1] or world.dark[1]
+    scenario.was_slow = world.slow or max(world.pace.values()) > 1
 
     def say(text):
         scenario.world.note(scenario.world.current, text)

@@ -82,6 +82,11 @@ def tags(service):
     return normalized(service["traffic"])[1]
 
 
+def there(service):
+    """The revisions that nobody has deleted: a number is not given away twice."""
+    return {name: one for name, one in service["revisions"].items() if not one.get("deleted")}
+
+
 def new_revision(service, now, ready=True):
     number = len(service["revisions"]) + 1
     name = f"{service['name']}-{number:05d}-{service['suffix']}"
@@ -180,12 +185,12 @@ def get(service):
 def get_below(service, rest, page_size, page_token):
     """The revisions, or one of them."""
     if rest == "revisions":
-        names, start = list(service["revisions"]), int(page_token or 0)
+        names, start = list(there(service)), int(page_token or 0)
         page = [show_revision(service, name) for name in names[start : start + page_size]]
         more = {"nextPageToken": str(start + page_size)} if start + page_size < len(names) else {}
         return {"revisions": page, **more}
     name = rest.partition("/")[2]
-    if name not in service["revisions"]:
+    if name not in there(service):
         raise Refused(404, "NOT_FOUND", f"Revision '{name}' not found")
     return show_revision(service, name)
 
@@ -226,7 +231,7 @@ def checked(service, wanted):
     percents, tagged = {}, {}
     for target in wanted:
         name = target.get("revision")
-        if target["type"] != BY_NAME or name not in service["revisions"]:
+        if target["type"] != BY_NAME or name not in there(service):
             raise Refused(400, "INVALID_ARGUMENT", f"Revision '{name}' does not exist")
         if target.get("percent"):
             if not service["revisions"][name]["ready"]:

@@ -78,6 +78,16 @@ def by_hand(service, region, disturbance):
     set_traffic(service, {min(service["revisions"]): 100}, {})
 
 
+def update_traffic(service, region, disturbance):
+    """gcloud run services update-traffic --to-revisions=...=100, which leaves the tags."""
+    set_traffic(service, {min(service["revisions"]): 100}, run_model.tags(service))
+
+
+def delete(service, region, disturbance):
+    """gcloud run revisions delete, of what gets no requests."""
+    service["revisions"][min(service["revisions"])]["deleted"] = True
+
+
 def split(service, region, disturbance):
     names = {min(service["revisions"]): 75, max(service["revisions"]): 25}
     set_traffic(service, names, run_model.tags(service))
@@ -89,3 +99,4 @@ def set_traffic(service, percents, tags):
 
 
 OTHERS = {"apply": apply, "other rollout": other_rollout, "rollback": by_hand, "shares": split}
+OTHERS |= {"update-traffic": update_traffic, "delete": delete}

@@ -37,7 +37,7 @@ def overwrite(service, state, fields, patch=Service.patch):
     return patch(service, traffic.dataclasses.replace(state, etag=f'"{version}"'), fields)
 
 
-def settle_anyway(state, candidate, serves, change):
+def settle_anyway(state, candidate, serves, change, there=None):
     return traffic.Goal({serves: 100}, None, state.record.but(change=change))
 
 
@@ -77,6 +77,17 @@ def newest_of_commit(place, wanted):
     raise Failure("none")
 
 
+def release_and_leave_the_tag(rollout):
+    """Where a region was taken away its tag is somebody else's, too."""
+    ends = []
+    for region in rollout.regions:
+        ends.append(rollout.persist(region, rollout_steps.Region.release))
+        if ends[-1] == "lost":
+            return ends + [rollout.persist(other, rollout_steps.Region.retract)
+                           for other in rollout.regions if other is not region]  # fmt: skip
+    return ends
+
+
 FIXES = {
     "1 conditional writes": (Service, {"patch": overwrite}),
     "2 no remedy overrules a rollback": (traffic, {"settle": settle_anyway}),
@@ -84,6 +95,9 @@ FIXES = {
     "4 waiting for each holder": (rollout_steps.Rollout, {"take_turn": fail_when_late}),
     "5 twins": (rollback_target, {"previous": previous_revision}),
     "6 only what has served": (rollback_target, {"named": newest_of_commit}),
+    "7 only what is there": (Service, {"there": lambda service, state: None}),
+    "8 no tag behind gcloud": (rollout_steps.Rollout, {"release": release_and_leave_the_tag}),
+    "9 what was called off": (rollout_steps.Region, {"refuse_called_off": lambda region, state: None}),
 }
 
 

@@ -358,6 +358,21 @@ def after_tag(calls):
 TRAFFIC = ["traffic 2=10 1=90", "traffic 2=50 1=50"]
 
 
+@pytest.mark.parametrize("number", range(GOOD.index(TRAFFIC[1]), GOOD.index("untag") + 1))
+def test_traffic_that_a_person_has_set_with_gcloud_stays_and_the_tag_goes(cloud, repository, number):
+    cloud.disturb(number, "update-traffic")
+    check_put_back(cloud.rollout(repository.new), cloud, "somebody else has changed the traffic")
+
+
+def test_what_somebody_has_deleted_is_not_put_back(cloud, repository):
+    """There is nothing else here, so that a person has to know that what failed serves."""
+    cloud.breaks_at[REGION] = 100
+    cloud.disturb(GOOD.index("traffic 2=100"), "delete", "after")
+    ended = cloud.rollout(repository.new)
+    check(ended, cloud, 3, {NEW: 100}, "there is nothing left but", tags={"candidate": NEW})
+    check(cloud.run(told_to_run(ended)), cloud, 0, {NEW: 100})
+
+
 @pytest.mark.parametrize("number", after_tag(TRAFFIC))
 def test_a_rollout_that_loses_the_tag_leaves_the_traffic_alone(cloud, repository, number):
     cloud.disturb(number, "other rollout", "after")
