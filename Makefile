@@ -121,7 +121,7 @@ image-run: image ## Serve from the image on http://localhost:8080 (PORT=...), in
 	@port=$${PORT:-8080} && exec "$$(scripts/engine)" run --rm --read-only --tmpfs=/tmp \
 		--cap-drop=all --security-opt=no-new-privileges --no-healthcheck --env=PORT="$$port" \
 		--publish="$$port:$$port" --env=GREETING --env=GREETING_NAME --env=WORKERS --env=LOG_LEVEL \
-		--env=REQUEST_TIMEOUT --env=SANDBOX --env=CACHE --env=LOG_FORMAT --env=ACCESS_LOG --env=DRAIN_DELAY \
+		--env=WAITING_WORKERS --env=REQUEST_TIMEOUT --env=SANDBOX --env=CACHE --env=LOG_FORMAT --env=ACCESS_LOG --env=DRAIN_DELAY \
 		"$(IMAGE):$(TAG)"
 
 # --- Delivery -------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ $(REFUSER): tests/faults/memory.c | setup-test
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -O1 -Wall -Wextra -shared -fPIC -o $@ $<
 
 # The responder with the faults that tests ask it for.
-FAULTS := respond health accept4 memfd_create signalfd epoll_create1
+FAULTS := respond any_route_waits health accept4 memfd_create signalfd epoll_create1
 $(FAULTY): tests/faults/faults.c tests/faults/calls.c $(OBJECTS) | setup-test
 	@mkdir -p $(@D)
 	@echo "  CC $@"

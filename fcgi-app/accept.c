@@ -33,20 +33,25 @@ static void count_descriptors(struct worker *worker)
     atomic_store(&worker->slot->usage.descriptors, fd - worker->places);
 }
 
+/* Where requests come from: the listening socket, or the queue of those that wait. */
+static int source_of(const struct worker *worker)
+{
+    return worker->slot->activity.waits ? worker->shared->queue.out : FCGI_LISTENSOCK_FILENO;
+}
+
 /* EPOLLEXCLUSIVE: a connection wakes one of the workers that wait, not all of them. Each time it
  * is that which has waited for the longest time. */
 static bool start_accepting(struct worker *worker)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = NULL};
-    worker->accepting =
-        epoll_ctl(worker->epoll, EPOLL_CTL_ADD, FCGI_LISTENSOCK_FILENO, &event) == 0;
+    worker->accepting = epoll_ctl(worker->epoll, EPOLL_CTL_ADD, source_of(worker), &event) == 0;
     return worker->accepting;
 }
 
 /* New connections then wait in the listening socket's backlog, or go to another worker. */
 static void stop_accepting(struct worker *worker, int ms)
 {
-    epoll_ctl(worker->epoll, EPOLL_CTL_DEL, FCGI_LISTENSOCK_FILENO, NULL);
+    epoll_ctl(worker->epoll, EPOLL_CTL_DEL, source_of(worker), NULL);
     worker->accepting = false;
     worker->accept_ms = now_ms() + ms;
 }
@@ -121,6 +126,10 @@ void accept_connection(struct worker *worker)
         stop_accepting(worker, SHARE_MS);
         return;
     }
+    if (worker->slot->activity.waits) {
+        take_request(worker);
+        return;
+    }
     const int fd = accept4(FCGI_LISTENSOCK_FILENO, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
         return;
@@ -129,6 +138,7 @@ void accept_connection(struct worker *worker)
         return;
     }
     worker->refused = false;
+    count(&worker->slot->traffic.accepted, 1);
     note_full(worker);
     if (!has_place(worker) || !has_share(worker))
         stop_accepting(worker, SHARE_MS);

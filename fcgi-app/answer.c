@@ -1,12 +1,14 @@
 #include "answer.h"
 
 #include "clock.h"
+#include "core/handler.h"
 #include "environment.h"
 #include "log.h"
 #include "metrics.h"
 #include "quarantine.h"
 #include "reply.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,7 +41,7 @@ const char *answerer_init(struct answerer *answerer, const struct settings *sett
 static void hand_over(struct answerer *answerer, const struct incoming *incoming)
 {
     FCGX_Request *fcgi = &answerer->fcgi;
-    const size_t size = incoming_print(incoming, answerer->end);
+    const size_t size = answerer->size = incoming_print(incoming, answerer->end);
     fcgi->ipcFd = answerer->handover;
     fcgi->keepConnection = 1;
     if (lseek(answerer->handover, -(off_t)size, SEEK_END) < 0 || FCGX_Accept_r(fcgi) < 0) {
@@ -56,6 +58,7 @@ static struct request begin_request(struct answerer *answerer, const struct inco
     struct request request = request_from(answerer->fcgi.envp);
     request.body_length = incoming->body_length;
     request.draining = draining;
+    request.defers = answerer->shared->queues && !answerer->slot->activity.waits;
     return request;
 }
 
@@ -70,32 +73,76 @@ static size_t print_response(struct answerer *answerer)
 static size_t reply_or_refuse(struct answerer *answerer, const struct request *request)
 {
     struct activity *activity = &answerer->slot->activity;
-    const int64_t began_ns = now_ns();
     size_t length;
+    if (!activity->waits)
+        answerer->began_ns = now_ns();
     if (quarantine_admit(answerer->shared, activity, request)) {
         length = reply(answerer->settings, request, &answerer->response,
                        (char *)answerer->records + RECORD_HEADER_SIZE, RESPONSE_MAX);
-        quarantine_release(answerer->shared, activity);
+        quarantine_release(answerer->shared, activity, !answerer->response.deferred);
     } else {
         quarantine_answer(request, &answerer->response);
         length = print_response(answerer);
     }
-    metrics_count(&answerer->slot->traffic, request, &answerer->response, now_ns() - began_ns);
     return length;
+}
+
+/* Logged once, until one can be handed over again. */
+static void note_full(struct answerer *answerer)
+{
+    if (!answerer->full)
+        log_line(LOG_WARNING,
+                 "all workers that wait are busy, and so many requests wait for them that "
+                 "others are refused; see WAITING_WORKERS");
+    answerer->full = true;
+}
+
+/* Returns the length of an answer, 0 where there is none, since another worker gives it. */
+static size_t defer(struct answerer *answerer, const struct request *request, int connection)
+{
+    const struct handed handed = {answerer->began_ns, answerer->end - answerer->size,
+                                  answerer->size};
+    const struct context context = {.request = request,
+                                    .requested = target_format(request->target)};
+    if (queue_put(&answerer->shared->queue, &handed, connection)) {
+        answerer->full = false;
+        return 0;
+    }
+    const bool too_long = errno == EMSGSIZE;
+    if (!too_long)
+        note_full(answerer);
+    response_init(&answerer->response);
+    problem(&context, &answerer->response, too_long ? 413 : 503,
+            too_long ? "The request is too long for this resource."
+                     : "Too many requests wait for an answer. Try again.");
+    return print_response(answerer);
 }
 
 static size_t print_metrics(struct answerer *answerer, const struct request *request)
 {
-    metrics_answer(answerer->shared, answerer->settings->workers, &answerer->response);
+    metrics_answer(answerer->shared, &answerer->response);
     answerer->response.head_only = strcmp(request->method, "HEAD") == 0;
     return print_response(answerer);
 }
 
-size_t answer(struct answerer *answerer, const struct incoming *incoming, bool draining)
+static size_t answer_request(struct answerer *answerer, const struct request *request,
+                             int connection)
+{
+    size_t length = reply_or_refuse(answerer, request);
+    if (answerer->response.deferred)
+        length = defer(answerer, request, connection);
+    if (length > 0)
+        metrics_count(&answerer->slot->traffic, request, &answerer->response,
+                      now_ns() - answerer->began_ns);
+    return length;
+}
+
+size_t answer(struct answerer *answerer, const struct incoming *incoming, int connection,
+              bool draining)
 {
     const struct request request = begin_request(answerer, incoming, draining);
-    const size_t length =
-        request.metrics ? print_metrics(answerer, &request) : reply_or_refuse(answerer, &request);
+    const size_t length = request.metrics ? print_metrics(answerer, &request)
+                                          : answer_request(answerer, &request, connection);
     FCGX_Free(&answerer->fcgi, false); /* FCGX_Finish_r would write an answer of its own */
-    return answer_wrap(answerer->records, length, incoming->id);
+    return length > 0 ? answer_wrap(answerer->records, length, incoming->id) : 0;
 }

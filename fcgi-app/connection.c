@@ -58,7 +58,6 @@ bool open_connection(struct worker *worker, int fd)
     connection->last = false;
     set_deadline(worker, connection, STALL_MS);
     set_open(worker, worker->open + 1);
-    count(&worker->slot->traffic.accepted, 1);
     return true;
 }
 
@@ -84,8 +83,11 @@ static struct reply reply_to_request(struct worker *worker, struct connection *c
         return (struct reply){.last = true};
     const bool stopping = worker->stop != STOP_NO;
     const bool draining = stopping || atomic_load(&worker->shared->draining);
-    const bool last = stopping || !incoming_keeps(incoming) || incoming->body_length > BODY_MAX;
-    const size_t length = answer(&worker->answerer, incoming, draining);
+    const size_t length = answer(&worker->answerer, incoming, connection->fd, draining);
+    const bool last = stopping || length == 0 || worker->slot->activity.waits ||
+                      !incoming_keeps(incoming) || incoming->body_length > BODY_MAX;
+    if (length == 0) /* or it would be in the epoll set for as long as somebody has it */
+        (void)watch(worker, connection, EPOLL_CTL_DEL, 0);
     incoming_reset(incoming);
     return (struct reply){length, last};
 }
@@ -200,6 +202,19 @@ static void send_backlog(struct worker *worker, struct connection *connection)
     connection->backlog = NULL;
     serve(worker, connection, backlog->bytes + backlog->output, backlog->input);
     free(backlog);
+}
+
+void take_request(struct worker *worker)
+{
+    static uint8_t records[HANDED_OVER_MAX];
+    struct handed request = {.records = records, .length = sizeof(records)};
+    struct connection *connection = worker->free;
+    const int fd = queue_take(&worker->shared->queue, &request);
+    if (fd < 0)
+        return;
+    worker->answerer.began_ns = request.began_ns;
+    if (open_connection(worker, fd))
+        serve(worker, connection, request.records, request.length);
 }
 
 void serve_connection(struct worker *worker, struct connection *connection)

@@ -58,6 +58,10 @@ struct worker {
  */
 __attribute__((nonnull, warn_unused_result)) bool open_connection(struct worker *worker, int fd);
 
+/* Takes a request that was handed over, with its connection, and answers it; unless another worker
+ * was faster. There has to be a place. */
+__attribute__((nonnull)) void take_request(struct worker *worker);
+
 /* Goes on with a connection on which something has happened: reads, answers what is whole, sends,
  * and closes it where it is of no use any more. */
 __attribute__((nonnull)) void serve_connection(struct worker *worker,

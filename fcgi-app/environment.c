@@ -117,6 +117,7 @@ bool settings_read(struct settings *settings, char *problem, size_t size)
     *settings = (struct settings){.greeting = "Hello",
                                   .name = "World",
                                   .workers = default_workers(),
+                                  .waiting_workers = 8,
                                   .request_timeout = 4,
                                   .sandbox = true};
     return read_text("GREETING", &settings->greeting, failure) &&
@@ -125,6 +126,8 @@ bool settings_read(struct settings *settings, char *problem, size_t size)
            read_text("K_REVISION", &settings->revision, failure) &&
            read_text("GOOGLE_CLOUD_PROJECT", &settings->project, failure) &&
            read_number("WORKERS", WORKERS_MAX, &settings->workers, failure) &&
+           read_number("WAITING_WORKERS", WAITING_WORKERS_MAX, &settings->waiting_workers,
+                       failure) &&
            read_number("REQUEST_TIMEOUT", REQUEST_TIMEOUT_MAX, &settings->request_timeout,
                        failure) &&
            read_sandbox(&settings->sandbox, failure) &&

@@ -38,6 +38,7 @@ static const char usage[] =
     "  GREETING         1 to 64 characters (Hello)\n"
     "  GREETING_NAME    1 to 64 characters (World)\n"
     "  WORKERS          processes that answer, 1 to 64 (the CPUs it may use, at least 2)\n"
+    "  WAITING_WORKERS  the same for routes that wait, 1 to 64 (8); none without such a route\n"
     "  REQUEST_TIMEOUT  seconds, 1 to 3600, after which a worker that hangs is ended (4)\n"
     "  SANDBOX          off: no system call is refused to workers, for debuggers (on)\n"
     "  LOG_LEVEL        debug, info, warning or error (info); debug logs every request\n"

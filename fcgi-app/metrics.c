@@ -203,6 +203,19 @@ static void add_traffic_totals(struct text *text, const struct traffic *traffic,
             traffic->connections);
 }
 
+static void add_waiting(struct text *text, const struct shared *shared)
+{
+    uint64_t workers = 0, busy = 0;
+    for (int i = 0; i < shared->slots_used; i++) {
+        const struct activity *activity = &shared->slots[i].activity;
+        workers += activity->waits;
+        busy += activity->waits && activity->fingerprint != 0;
+    }
+    add_one(text, "responder_waiting_workers", "gauge", "For routes that wait.", workers);
+    add_one(text, "responder_waiting_workers_busy", "gauge", "Of these, with a request in hand.",
+            busy);
+}
+
 static void add_workers(struct text *text, const struct shared *shared)
 {
     static const char deaths[] = "responder_worker_deaths_total";
@@ -237,12 +250,12 @@ static void add_process(struct text *text, const struct shared *shared, const st
     add_one(text, "process_max_fds", "gauge", "Of one worker.", shared->descriptors_max);
 }
 
-void metrics_answer(const struct shared *shared, int workers, struct response *response)
+void metrics_answer(const struct shared *shared, struct response *response)
 {
     struct traffic traffic = {.accepted = 0};
     struct usage usage = {.cpu_ns = 0};
     uint64_t active = 0;
-    for (int i = 0; i < workers; i++) {
+    for (int i = 0; i < shared->slots_used; i++) {
         add_traffic(&traffic, &shared->slots[i].traffic);
         add_usage(&usage, &shared->slots[i].usage);
         active += shared->slots[i].activity.fingerprint != 0;
@@ -254,5 +267,6 @@ void metrics_answer(const struct shared *shared, int workers, struct response *r
     add_durations(&response->body, &traffic);
     add_traffic_totals(&response->body, &traffic, active);
     add_workers(&response->body, shared);
+    add_waiting(&response->body, shared);
     add_process(&response->body, shared, &usage, traffic.connections);
 }

@@ -26,7 +26,7 @@ __attribute__((nonnull)) void metrics_bury(const struct rusage *used, struct usa
 
 /* Makes response the metrics, without the requests that nobody made: a client can make 212 series
  * of those, of some 110 bytes each. */
-__attribute__((nonnull)) void metrics_answer(const struct shared *shared, int workers,
+__attribute__((nonnull)) void metrics_answer(const struct shared *shared,
                                              struct response *response);
 
 #endif

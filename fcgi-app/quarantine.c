@@ -46,16 +46,13 @@ static struct suspect *find(struct shared *shared, uint64_t fingerprint)
     return NULL;
 }
 
-/* Whether a suspect may be tried: always as long as it has killed once, and once a minute then. */
-static bool may_try(struct suspect *suspect, bool *trial)
+/* Whether a suspect that is refused may be tried: once a minute. */
+static bool may_try(struct suspect *suspect)
 {
     uint64_t until_ms = atomic_load(&suspect->until_ms);
     const uint64_t now = (uint64_t)now_ms();
-    if (until_ms == 0)
-        return true;
-    *trial = now >= until_ms &&
-             atomic_compare_exchange_strong(&suspect->until_ms, &until_ms, now + QUARANTINE_MS);
-    return *trial;
+    return now >= until_ms &&
+           atomic_compare_exchange_strong(&suspect->until_ms, &until_ms, now + QUARANTINE_MS);
 }
 
 /* Its last byte stays the NUL that it has been from the first. */
@@ -69,9 +66,11 @@ bool quarantine_admit(struct shared *shared, struct activity *activity,
 {
     const uint64_t fingerprint = fingerprint_of(request);
     struct suspect *suspect = find(shared, fingerprint);
+    const bool refused = suspect && atomic_load(&suspect->until_ms) > 0;
     activity->trial = false;
-    if (suspect && !may_try(suspect, &activity->trial))
+    if (refused && !activity->waits && !may_try(suspect))
         return false;
+    activity->trial = refused;
     show(activity->method, sizeof(activity->method), request->method);
     show(activity->target, sizeof(activity->target), request->target);
     show(activity->request_id, sizeof(activity->request_id), request->request_id);
@@ -80,13 +79,13 @@ bool quarantine_admit(struct shared *shared, struct activity *activity,
     return true;
 }
 
-void quarantine_release(struct shared *shared, struct activity *activity)
+void quarantine_release(struct shared *shared, struct activity *activity, bool survived)
 {
     uint64_t fingerprint = atomic_load_explicit(&activity->fingerprint, memory_order_relaxed);
-    struct suspect *survived = activity->trial ? find(shared, fingerprint) : NULL;
+    struct suspect *tried = survived && activity->trial ? find(shared, fingerprint) : NULL;
     atomic_store_explicit(&activity->fingerprint, 0, memory_order_release);
-    if (survived)
-        atomic_compare_exchange_strong(&survived->fingerprint, &fingerprint, 0);
+    if (tried)
+        atomic_compare_exchange_strong(&tried->fingerprint, &fingerprint, 0);
 }
 
 void quarantine_answer(const struct request *request, struct response *response)

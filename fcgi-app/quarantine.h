@@ -14,12 +14,13 @@ enum { QUARANTINE_DEATHS = 2, QUARANTINE_MS = 60 * 1000 };
 
 /*
  * Worker: takes request in hand. false when it is under quarantine: then it is to be answered by
- * quarantine_answer, and nothing of it may be looked at. quarantine_release in either case, when it
- * is answered.
+ * quarantine_answer, and nothing of it may be looked at. A worker that waits is not asked again
+ * about what was handed to it. quarantine_release in any case, when it is answered or handed over.
  */
 __attribute__((nonnull, warn_unused_result)) bool
 quarantine_admit(struct shared *shared, struct activity *activity, const struct request *request);
-__attribute__((nonnull)) void quarantine_release(struct shared *shared, struct activity *activity);
+__attribute__((nonnull)) void quarantine_release(struct shared *shared, struct activity *activity,
+                                                 bool survived);
 
 /* Makes response the 500 for a request under quarantine: as text whatever the client prefers, since
  * looking at what it prefers may be what the others died of. */

@@ -9,6 +9,8 @@ size_t reply(const struct settings *settings, const struct request *request,
     const bool logged = log_shows(LOG_DEBUG);
     const int64_t began_ns = logged ? now_ns() : 0;
     respond(settings, request, response);
+    if (response->deferred)
+        return 0;
     const size_t length = response_print(response, bytes, size);
     if (response->failure)
         log_request(LOG_ERROR, request, "%s answers 500: %s",

@@ -15,26 +15,89 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Found by strace over the tests (docs/design.md), not by guessing. Which of them C functions make
- * differs between versions of glibc and machines: epoll_pwait is epoll_wait on arm64. */
-static const int calls[] = {SCMP_SYS(accept4), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
-                            SCMP_SYS(close), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-                            SCMP_SYS(epoll_pwait), SCMP_SYS(read), SCMP_SYS(pread64),
-                            SCMP_SYS(write), SCMP_SYS(lseek), SCMP_SYS(clock_gettime),
-                            SCMP_SYS(getpid), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall),
-                            /* malloc */
-                            SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-                            /* abort, and what glibc says before it */
-                            SCMP_SYS(rt_sigprocmask), SCMP_SYS(gettid), SCMP_SYS(writev)};
+/*
+ * Who may make a call without conditions. Found by strace over the tests (docs/design.md), not by
+ * guessing. Which calls C functions make differs between versions of glibc and machines:
+ * epoll_pwait is epoll_wait on arm64.
+ */
+enum {
+    PARENT = SANDBOX_PARENT,
+    WAITING = SANDBOX_WAITING,
+    ALL = PARENT | SANDBOX_WORKER | WAITING
+};
 
-/* Besides, for the parent and for a worker before it enters its own. */
-static const int parent_calls[] = {
-    SCMP_SYS(rt_sigtimedwait), SCMP_SYS(wait4),        SCMP_SYS(kill),
-    SCMP_SYS(getppid),         SCMP_SYS(prctl),        SCMP_SYS(set_robust_list),
-    SCMP_SYS(epoll_create1),   SCMP_SYS(signalfd4),    SCMP_SYS(memfd_create),
-    SCMP_SYS(ftruncate),       SCMP_SYS(seccomp),      SCMP_SYS(prlimit64),
-    SCMP_SYS(rt_sigaction),    SCMP_SYS(rt_sigreturn), SCMP_SYS(getrandom),
-    SCMP_SYS(fcntl),           SCMP_SYS(clock_getres), SCMP_SYS(tgkill)};
+static const struct {
+    int call;
+    int who; /* all who may */
+} calls[] = {
+    {SCMP_SYS(accept4), ALL},
+    {SCMP_SYS(recvfrom), ALL},
+    {SCMP_SYS(sendto), ALL},
+    {SCMP_SYS(sendmsg), ALL},
+    {SCMP_SYS(close), ALL},
+    {SCMP_SYS(epoll_ctl), ALL},
+    {SCMP_SYS(epoll_wait), ALL},
+    {SCMP_SYS(epoll_pwait), ALL},
+    {SCMP_SYS(read), ALL},
+    {SCMP_SYS(pread64), ALL},
+    {SCMP_SYS(write), ALL},
+    {SCMP_SYS(lseek), ALL},
+    {SCMP_SYS(clock_gettime), ALL},
+    {SCMP_SYS(getpid), ALL},
+    {SCMP_SYS(exit_group), ALL},
+    {SCMP_SYS(restart_syscall), ALL},
+    /* malloc */
+    {SCMP_SYS(brk), ALL},
+    {SCMP_SYS(munmap), ALL},
+    {SCMP_SYS(mremap), ALL},
+    {SCMP_SYS(madvise), ALL},
+    /* abort, and what glibc says before it */
+    {SCMP_SYS(rt_sigprocmask), ALL},
+    {SCMP_SYS(gettid), ALL},
+    {SCMP_SYS(writev), ALL},
+    /* Handlers that wait: requests that are handed over, sleep, connections, getaddrinfo. */
+    {SCMP_SYS(recvmsg), WAITING},
+    {SCMP_SYS(socket), WAITING},
+    {SCMP_SYS(connect), WAITING},
+    {SCMP_SYS(bind), WAITING},
+    {SCMP_SYS(getsockopt), WAITING},
+    {SCMP_SYS(setsockopt), WAITING},
+    {SCMP_SYS(getsockname), WAITING},
+    {SCMP_SYS(getpeername), WAITING},
+    {SCMP_SYS(sendmmsg), WAITING},
+    {SCMP_SYS(shutdown), WAITING},
+    {SCMP_SYS(poll), WAITING},
+    {SCMP_SYS(ppoll), WAITING},
+    {SCMP_SYS(select), WAITING},
+    {SCMP_SYS(pselect6), WAITING},
+    {SCMP_SYS(clock_nanosleep), WAITING},
+    {SCMP_SYS(nanosleep), WAITING},
+    {SCMP_SYS(fcntl), WAITING | PARENT},
+    {SCMP_SYS(ioctl), WAITING},
+    {SCMP_SYS(fstat), WAITING},
+    {SCMP_SYS(newfstatat), WAITING},
+    {SCMP_SYS(statx), WAITING},
+    {SCMP_SYS(uname), WAITING},
+    {SCMP_SYS(futex), WAITING},
+    {SCMP_SYS(getrandom), WAITING | PARENT},
+    /* The parent, and workers before they enter their own. */
+    {SCMP_SYS(rt_sigtimedwait), PARENT},
+    {SCMP_SYS(wait4), PARENT},
+    {SCMP_SYS(kill), PARENT},
+    {SCMP_SYS(getppid), PARENT},
+    {SCMP_SYS(prctl), PARENT},
+    {SCMP_SYS(set_robust_list), PARENT},
+    {SCMP_SYS(epoll_create1), PARENT},
+    {SCMP_SYS(signalfd4), PARENT},
+    {SCMP_SYS(memfd_create), PARENT},
+    {SCMP_SYS(ftruncate), PARENT},
+    {SCMP_SYS(seccomp), PARENT},
+    {SCMP_SYS(prlimit64), PARENT},
+    {SCMP_SYS(rt_sigaction), PARENT},
+    {SCMP_SYS(rt_sigreturn), PARENT},
+    {SCMP_SYS(clock_getres), PARENT},
+    {SCMP_SYS(tgkill), PARENT},
+};
 
 enum {
     MEMORY_MAX = 1 << 30, /* bytes; full of the largest requests a worker takes 600 MiB */
@@ -55,7 +118,8 @@ static void refuse(int signal, siginfo_t *info, void *context)
     (void)context;
     if (info->si_code != TRAPPED)
         return;
-    atomic_store(refused_call, info->si_syscall);
+    if (refused_call)
+        atomic_store(refused_call, info->si_syscall);
     _exit(EX_NOPERM);
 }
 
@@ -71,11 +135,12 @@ static void await_refusal(atomic_int *refused)
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 
-static bool allow(scmp_filter_ctx filter, const int list[], size_t count)
+static bool allow_calls(scmp_filter_ctx filter, int who)
 {
     bool ok = true;
-    for (size_t i = 0; i < count; i++)
-        ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, list[i], 0) == 0;
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        if (calls[i].who & who)
+            ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].call, 0) == 0;
     return ok;
 }
 
@@ -102,30 +167,33 @@ static bool allow_worker(scmp_filter_ctx filter, pid_t parent)
                             SCMP_A1(SCMP_CMP_EQ, WATCHDOG_SIGNAL)) == 0;
 }
 
-/* To fork, without namespaces, and to read files. */
+static bool allow_reading(scmp_filter_ctx filter)
+{
+    static const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC;
+    return allow_if(filter, SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+}
+
+/* To fork, without namespaces. */
 static bool allow_parent(scmp_filter_ctx filter)
 {
     static const scmp_datum_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
                                            CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                            CLONE_NEWNET;
-    static const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC;
-    return allow(filter, parent_calls, sizeof(parent_calls) / sizeof(parent_calls[0])) &&
-           allow_if(filter, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0)) &&
-           allow_if(filter, SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+    return allow_if(filter, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
 }
 
-static bool make_rules(scmp_filter_ctx filter, enum sandbox sandbox, pid_t parent)
+static bool make_rules(scmp_filter_ctx filter, int who, pid_t parent)
 {
-    return allow(filter, calls, sizeof(calls) / sizeof(calls[0])) && allow_memory(filter) &&
-           (sandbox == SANDBOX_WORKER ? allow_worker(filter, parent) : allow_parent(filter));
+    return allow_calls(filter, who) && allow_memory(filter) &&
+           (who == SANDBOX_WORKER || allow_reading(filter)) &&
+           (who & PARENT ? allow_parent(filter) : allow_worker(filter, parent));
 }
 
 /* Returns errno, 0 when all went well. */
-static int filter_calls(enum sandbox sandbox, pid_t parent)
+static int filter_calls(int who, pid_t parent)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
-    const int result =
-        filter && make_rules(filter, sandbox, parent) ? seccomp_load(filter) : -ENOMEM;
+    const int result = filter && make_rules(filter, who, parent) ? seccomp_load(filter) : -ENOMEM;
     seccomp_release(filter);
     return -result;
 }
@@ -141,22 +209,22 @@ static bool limit(__rlimit_resource_t resource, rlim_t most)
     return setrlimit(resource, &limit) == 0;
 }
 
-static bool give_up_resources(enum sandbox sandbox)
+static bool give_up_resources(int who)
 {
     return prctl(PR_SET_DUMPABLE, 0) == 0 && limit(RLIMIT_CORE, 0) &&
-           (sandbox == SANDBOX_PARENT || (limit(RLIMIT_AS, MEMORY_MAX) && limit(RLIMIT_NPROC, 0)));
+           (who & PARENT || (limit(RLIMIT_AS, MEMORY_MAX) && limit(RLIMIT_NPROC, 0)));
 }
 
-bool sandbox_enter(enum sandbox sandbox, pid_t parent, atomic_int *refused)
+bool sandbox_enter(int who, pid_t parent, atomic_int *refused)
 {
     if (sanitized) {
         errno = ENOTSUP;
         return false;
     }
-    if (!give_up_resources(sandbox))
+    if (!give_up_resources(who))
         return false;
     await_refusal(refused);
-    errno = filter_calls(sandbox, parent);
+    errno = filter_calls(who, parent);
     return errno == 0;
 }
 

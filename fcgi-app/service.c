@@ -47,7 +47,8 @@ struct child {
 struct parent {
     const struct settings *settings;
     struct shared *shared;
-    struct child children[WORKERS_MAX]; /* settings->workers of them, each in its slot */
+    struct child children[WORKERS_MAX + WAITING_WORKERS_MAX]; /* as shared->slots */
+    int slots;       /* that are used: settings->workers, and behind them those that wait */
     int stillborn;   /* workers in a row that died as soon as they were started */
     int64_t look_ms; /* when the watchdog looks at them next, 0: not before one is busy */
     bool stopping;   /* those that end are not replaced */
@@ -102,7 +103,7 @@ static void start_worker(struct parent *parent, struct child *child)
 
 static void start_due(struct parent *parent)
 {
-    for (int i = 0; i < parent->settings->workers; i++)
+    for (int i = 0; i < parent->slots; i++)
         if (parent->children[i].pid == 0 && parent->children[i].start_ms <= now_ms())
             start_worker(parent, &parent->children[i]);
 }
@@ -156,12 +157,13 @@ static void count_death(struct deaths *deaths, const struct child *child, int st
         count(WIFSIGNALED(status) ? &deaths->killed : &deaths->exited, 1);
 }
 
-/* Whether it was the request's fault. All signals are blocked but those of faults and SIGKILL,
- * which comes from outside: with whatever is asked for most in hand. */
+/* Whether it was the request's fault; what a handler waits for in vain is somebody else's. All
+ * signals are blocked but those of faults and SIGKILL, which comes from outside: with whatever is
+ * asked for most in hand. */
 static bool is_to_blame(const struct child *child, int status)
 {
     if (child->hung)
-        return !child->watched.stopped;
+        return !child->watched.stopped && !child->slot->activity.waits;
     return WIFSIGNALED(status) ? WTERMSIG(status) != SIGKILL : WEXITSTATUS(status) != EX_OK;
 }
 
@@ -192,7 +194,7 @@ static void plan_replacement(struct parent *parent, struct child *child)
 static bool is_refused_at_first(const struct parent *parent, const struct child *child)
 {
     return child->slot->activity.unavailable &&
-           atomic_load(&parent->shared->started) <= (uint64_t)parent->settings->workers;
+           atomic_load(&parent->shared->started) <= (uint64_t)parent->slots;
 }
 
 static void refuse_service(const char *call, int error)
@@ -225,7 +227,7 @@ static void bury(struct parent *parent, struct child *child, int status, const s
 
 static struct child *child_of(struct parent *parent, pid_t pid)
 {
-    for (int i = 0; i < parent->settings->workers; i++)
+    for (int i = 0; i < parent->slots; i++)
         if (parent->children[i].pid == pid)
             return &parent->children[i];
     return NULL;
@@ -251,11 +253,12 @@ static void reap(struct parent *parent)
     }
 }
 
-/* signal 0 just counts. Returns how many workers there are. */
-static int signal_workers(const struct parent *parent, int signal)
+/* Signals the workers in the slots from first up to end; signal 0 just counts. Returns how many
+ * there are. */
+static int signal_workers(const struct parent *parent, int first, int end, int signal)
 {
     int count = 0;
-    for (int i = 0; i < parent->settings->workers; i++)
+    for (int i = first; i < end; i++)
         if (parent->children[i].pid > 0 && kill(parent->children[i].pid, signal) == 0)
             count++;
     return count;
@@ -272,18 +275,27 @@ static int next_signal(int64_t until_ms)
     return signal > 0 ? signal : 0;
 }
 
+/* As signal_workers, and waits for their end. */
+static void await_stop(struct parent *parent, int first, int end, int signal, int64_t deadline)
+{
+    signal_workers(parent, first, end, signal);
+    while (signal_workers(parent, first, end, 0) > 0 && now_ms() < deadline) {
+        if (next_signal(deadline) == SIGQUIT)
+            signal_workers(parent, 0, end, SIGQUIT);
+        reap(parent);
+    }
+}
+
+/* Those that wait last, since until then requests may be handed to them. */
 static void stop_workers(struct parent *parent, int signal)
 {
     const int64_t deadline = now_ms() + STOP_MS;
+    const int first_waiting = parent->settings->workers, end = parent->slots;
     parent->stopping = true;
     atomic_store(&parent->shared->draining, true);
-    signal_workers(parent, signal);
-    while (signal_workers(parent, 0) > 0 && now_ms() < deadline) {
-        if (next_signal(deadline) == SIGQUIT)
-            signal_workers(parent, SIGQUIT);
-        reap(parent);
-    }
-    if (signal_workers(parent, SIGKILL) > 0)
+    await_stop(parent, 0, first_waiting, signal, deadline);
+    await_stop(parent, first_waiting, end, signal, deadline);
+    if (signal_workers(parent, 0, end, SIGKILL) > 0)
         log_line(LOG_ERROR, "workers did not stop within %d ms and are killed", STOP_MS);
 }
 
@@ -293,7 +305,7 @@ static void look(struct parent *parent)
     bool quiet = true;
     if (parent->look_ms == 0 || now_ms() < parent->look_ms)
         return;
-    for (int i = 0; i < parent->settings->workers; i++) {
+    for (int i = 0; i < parent->slots; i++) {
         struct child *child = &parent->children[i];
         if (child->pid == 0)
             continue;
@@ -305,14 +317,14 @@ static void look(struct parent *parent)
         kill(child->pid, SIGKILL);
     }
     metrics_look(getpid(), &parent->shared->usage);
-    const bool rests = quiet && watchdog_rest(parent->shared, parent->settings->workers);
+    const bool rests = quiet && watchdog_rest(parent->shared);
     parent->look_ms = rests ? 0 : now_ms() + LOOK_MS;
 }
 
 static int64_t next_event_ms(const struct parent *parent)
 {
     int64_t next = parent->look_ms ? parent->look_ms : now_ms() + (int64_t)3600 * 1000;
-    for (int i = 0; i < parent->settings->workers; i++)
+    for (int i = 0; i < parent->slots; i++)
         if (parent->children[i].pid == 0 && parent->children[i].start_ms < next)
             next = parent->children[i].start_ms;
     return next;
@@ -378,9 +390,39 @@ static void enter_sandbox(const struct parent *parent)
     json_object_seed(0);
     if (!parent->settings->sandbox)
         return;
-    parent->shared->sandboxed = sandbox_enter(SANDBOX_PARENT, getpid(), &parent->shared->refused);
+    const int waiting = parent->shared->queues ? SANDBOX_WAITING : 0;
+    parent->shared->sandboxed = sandbox_enter(SANDBOX_PARENT | waiting, getpid(), NULL);
     if (!parent->shared->sandboxed && errno != ENOTSUP)
         log_line(LOG_WARNING, "there is no sandbox here: %s; serving without", strerror(errno));
+}
+
+static void assign_slots(struct parent *parent)
+{
+    const int workers = parent->settings->workers;
+    struct shared *shared = parent->shared;
+    shared->queues = any_route_waits();
+    parent->slots = workers + (shared->queues ? parent->settings->waiting_workers : 0);
+    shared->slots_used = parent->slots;
+    for (int i = 0; i < parent->slots; i++) {
+        parent->children[i].slot = &shared->slots[i];
+        shared->slots[i].activity.waits = i >= workers;
+    }
+}
+
+/* What has to be there before the first worker. NULL, or the system call that was refused, and
+ * errno. */
+static const char *prepare(struct parent *parent)
+{
+    parent->shared = mmap(NULL, sizeof(*parent->shared), PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (parent->shared == MAP_FAILED)
+        return "mmap";
+    /* The workers wait for this socket and for others at the same time. */
+    if (fcntl(FCGI_LISTENSOCK_FILENO, F_SETFL, O_NONBLOCK) < 0)
+        return "fcntl";
+    assign_slots(parent);
+    describe_process(parent->shared);
+    return parent->shared->queues ? queue_open(&parent->shared->queue) : NULL;
 }
 
 int service_run(const struct settings *settings)
@@ -389,21 +431,15 @@ int service_run(const struct settings *settings)
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
-    parent.shared = mmap(NULL, sizeof(*parent.shared), PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (parent.shared == MAP_FAILED) {
-        refuse_service("mmap", errno);
+    const char *refused = prepare(&parent);
+    if (refused) {
+        refuse_service(refused, errno);
         return EX_OSERR;
     }
-    /* The workers wait for this socket and for others at the same time. */
-    if (fcntl(FCGI_LISTENSOCK_FILENO, F_SETFL, O_NONBLOCK) < 0) {
-        refuse_service("fcntl", errno);
-        return EX_OSERR;
-    }
-    for (int i = 0; i < settings->workers; i++)
-        parent.children[i].slot = &parent.shared->slots[i];
-    describe_process(parent.shared);
+    const int waiting = parent.slots - settings->workers;
     log_line(LOG_INFO, "serving with %d workers", settings->workers);
+    if (waiting)
+        log_line(LOG_INFO, "and %d for routes that wait", waiting);
     enter_sandbox(&parent);
     return supervise(&parent);
 }

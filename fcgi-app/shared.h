@@ -7,6 +7,8 @@
 #define SHARED_H
 
 #include "core/respond.h"
+#include "core/settings.h"
+#include "handover.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -34,6 +36,7 @@ static inline void count(counter *total, uint64_t number)
 /* What a worker does now. Its writer is the worker. */
 struct activity {
     atomic_bool starting;    /* takes no connections yet; set by the parent */
+    bool waits;              /* takes requests from the queue; set by the parent, for good */
     atomic_bool busy;        /* has something to do, rather than waits for it */
     counter beat;            /* moves whenever the worker gets on with what it does */
     counter fingerprint;     /* of the request in hand, 0: none */
@@ -85,16 +88,18 @@ struct shared {
     atomic_bool watched;  /* the parent looks at busy workers; see watchdog.h */
     pid_t parent;
     bool sandboxed;     /* the parent is, and so its workers have to be; see sandbox.h */
-    atomic_int refused; /* to the parent */
+    struct queue queue; /* for routes that wait */
+    bool queues;        /* there is one */
     struct suspect suspects[SUSPECTS_MAX];
     struct deaths {
         counter exited, killed, hung;
-    } deaths;                       /* of workers; the parent's, as the next */
-    struct usage usage;             /* its own */
-    uint64_t start_time_ms;         /* its own, since 1970 */
-    uint64_t descriptors_max;       /* RLIMIT_NOFILE */
-    counter started;                /* workers */
-    struct slot slots[WORKERS_MAX]; /* settings->workers of them are used */
+    } deaths;                 /* of workers; the parent's, as the next */
+    struct usage usage;       /* its own */
+    uint64_t start_time_ms;   /* its own, since 1970 */
+    uint64_t descriptors_max; /* RLIMIT_NOFILE */
+    counter started;          /* workers */
+    int slots_used;           /* settings->workers, and behind them those that wait */
+    struct slot slots[WORKERS_MAX + WAITING_WORKERS_MAX];
 };
 
 #endif

@@ -30,10 +30,10 @@ int watchdog_look(struct watched *watched, const struct activity *activity, bool
     return watched->looks;
 }
 
-bool watchdog_rest(struct shared *shared, int workers)
+bool watchdog_rest(struct shared *shared)
 {
     atomic_store(&shared->watched, false);
-    for (int i = 0; i < workers; i++) {
+    for (int i = 0; i < shared->slots_used; i++) {
         if (atomic_load(&shared->slots[i].activity.busy)) {
             atomic_store(&shared->watched, true);
             return false;

@@ -36,6 +36,6 @@ __attribute__((nonnull, warn_unused_result)) int
 watchdog_look(struct watched *watched, const struct activity *activity, bool *quiet);
 
 /* Parent: it may sleep until a worker wakes it. false when one has become busy meanwhile. */
-__attribute__((nonnull, warn_unused_result)) bool watchdog_rest(struct shared *shared, int workers);
+__attribute__((nonnull, warn_unused_result)) bool watchdog_rest(struct shared *shared);
 
 #endif

@@ -132,7 +132,8 @@ int worker_run(const struct settings *settings, struct shared *shared, struct sl
         free(worker);
         return EX_OSERR;
     }
-    if (shared->sandboxed && !sandbox_enter(SANDBOX_WORKER, shared->parent, &activity->refused))
+    const int who = activity->waits ? SANDBOX_WAITING : SANDBOX_WORKER;
+    if (shared->sandboxed && !sandbox_enter(who, shared->parent, &activity->refused))
         log_line(LOG_WARNING, "no sandbox for this worker: %s", strerror(errno));
     atomic_store(&activity->starting, false);
     while (worker->stop == STOP_NO)

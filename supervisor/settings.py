@@ -69,6 +69,12 @@ TABLE = (
         default_text="the CPUs, at least 2",
     ),
     Setting(
+        "WAITING_WORKERS",
+        "8",
+        "a number from 1 to 64",
+        "the same for routes that wait; none where there is no such route",
+    ),
+    Setting(
         "REQUEST_TIMEOUT",
         "4",
         "a number from 1 to 3600",

@@ -104,6 +104,7 @@ locals {
     LOG_LEVEL       = "^(debug|info|warning|error)$"
     REQUEST_TIMEOUT = "^[1-9]$" # nginx gives up after 5 seconds, Cloud Run after 10
     SANDBOX         = "^(on|off)$"
+    WAITING_WORKERS = "^([1-9]|[1-5][0-9]|6[0-4])$"
     WORKERS         = "^([1-9]|[1-5][0-9]|6[0-4])$"
   }
   # Cloud Run's own, and what is set from something else.

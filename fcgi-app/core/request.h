@@ -23,6 +23,7 @@ struct request {
     const char *metrics;             /* METRICS: nginx's second listener asks for them */
     size_t body_length;              /* bytes of body that came, counted up to BODY_MAX + 1 */
     bool draining;                   /* the service is stopping */
+    bool defers;                     /* a handler that waits must not be called here */
 };
 
 #endif

@@ -8,11 +8,19 @@
 #include <string.h>
 
 const struct route routes[ROUTES] = {
-    {"/", greeting, true},
-    {"/health", health, false},
-    {"/ready", ready, false},
-    {"/version", version, false},
+    {"/", greeting, true, false},
+    {"/health", health, false, false},
+    {"/ready", ready, false, false},
+    {"/version", version, false, false},
 };
+
+bool any_route_waits(void)
+{
+    for (size_t i = 0; i < ROUTES; i++)
+        if (routes[i].waits)
+            return true;
+    return false;
+}
 
 static const char allowed_methods[] = "GET, HEAD, OPTIONS";
 
@@ -108,6 +116,8 @@ static void dispatch(const struct context *context, struct response *response)
         options(response);
     else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         method_not_allowed(context, response);
+    else if (route->waits && context->request->defers)
+        response->deferred = true;
     else
         route->handle(context, response);
 }
@@ -166,5 +176,6 @@ void respond(const struct settings *settings, const struct request *request,
         problem(&context, response, fault.status, fault.detail);
     else
         dispatch(&context, response);
-    complete(&context, response);
+    if (!response->deferred)
+        complete(&context, response);
 }

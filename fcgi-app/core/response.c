@@ -7,6 +7,7 @@ void response_init(struct response *response)
     response->status = 200;
     response->route = NULL;
     response->failure = NULL;
+    response->deferred = false;
     response->content_type = NULL;
     response->caching = CACHING_NONE;
     response->allow = NULL;

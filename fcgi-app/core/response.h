@@ -29,12 +29,14 @@ struct route {
     const char *path;
     void (*handle)(const struct context *context, struct response *response); /* see handler.h */
     bool is_public; /* the scripts of any origin may read the answers (CORS) */
+    bool waits;     /* the handler may wait, as for a database: workers of its own call it */
 };
 
 struct response {
     int status;
     const struct route *route; /* that was taken, NULL: none */
     const char *failure;       /* why status is 500, for the log; NULL where it is not */
+    bool deferred;             /* the handler waits and was not called: there is no answer yet */
     const char *content_type;  /* NULL where there is no body (204) */
     enum caching caching;
     const char *allow;                /* Allow, or NULL */

@@ -6,7 +6,8 @@
 
 enum {
     NAME_MAX_CODE_POINTS = 64, /* of a greeting, of a name, and of a name in ?name= */
-    WORKERS_MAX = 64
+    WORKERS_MAX = 64,
+    WAITING_WORKERS_MAX = 64
 };
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_LEVELS };
@@ -18,6 +19,7 @@ struct settings {
     const char *revision;     /* K_REVISION, NULL outside Cloud Run */
     const char *project;      /* GOOGLE_CLOUD_PROJECT, NULL where it is not set */
     int workers;              /* WORKERS */
+    int waiting_workers;      /* WAITING_WORKERS, 0 where no route waits */
     enum log_level log_level; /* LOG_LEVEL */
     int request_timeout;      /* REQUEST_TIMEOUT, seconds */
     bool sandbox;             /* SANDBOX */

@@ -21,7 +21,7 @@ run "edges_are_accepted" {
     repository           = "Example-1/hello.fcgi_2"
     service              = "a-service-with-22-char"
     labels               = { a_team-1 = "" }
-    env                  = { GREETING = "Grüß Gott,", GREETING_NAME = "🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍", DRAIN_DELAY = "8", REQUEST_TIMEOUT = "9", WORKERS = "64", ACCESS_LOG = "all", LOG_FORMAT = "text", LOG_LEVEL = "debug", CACHE = "off", SANDBOX = "off", _other = "" } # 64 characters
+    env                  = { GREETING = "Grüß Gott,", GREETING_NAME = "🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍🌍", DRAIN_DELAY = "8", REQUEST_TIMEOUT = "9", WORKERS = "64", WAITING_WORKERS = "64", ACCESS_LOG = "all", LOG_FORMAT = "text", LOG_LEVEL = "debug", CACHE = "off", SANDBOX = "off", _other = "" } # 64 characters
     secrets              = { PASSWORD = { secret = "A_secret-1", version = "12" } }
     cpu                  = 8
     memory               = "32Gi"

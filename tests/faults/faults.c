@@ -1,10 +1,12 @@
 /*
  * What the tests build a responder with that has faults: respond() in front of respond(), put there
- * by the linker (--wrap). A path /fault/NAME does something that no handler should.
+ * by the linker (--wrap). A path /fault/NAME does something that no handler should; with WAITS set
+ * in the environment, /wait/NAME is the same as a route that waits.
  */
 #include "core/respond.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,9 @@ void __real_respond(const struct settings *settings, const struct request *reque
                     struct response *response);
 void __wrap_respond(const struct settings *settings, const struct request *request,
                     struct response *response);
+bool __wrap_any_route_waits(void);
+
+static const char *query; /* of the request in hand */
 
 static void spin(void)
 {
@@ -53,6 +58,37 @@ static void say_and_be_slow(void)
 {
     if (write(STDERR_FILENO, "begun\n", 6) == 6)
         be_slow();
+}
+
+/* Says that it is in hand, and reads one byte from the pipe that the query names. */
+static void wait_for_byte(void)
+{
+    char byte;
+    const int pipe = open(query, O_RDONLY | O_CLOEXEC);
+    if (pipe < 0 || write(STDERR_FILENO, "begun\n", 6) != 6 || read(pipe, &byte, 1) != 1)
+        abort();
+    close(pipe);
+}
+
+static void sleep_milliseconds(void)
+{
+    const long ms = strtol(query, NULL, 10);
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+/* Makes a connection to a port, by name as a database's client does, and reads a byte from it. */
+static void connect_by_name(void)
+{
+    static const struct addrinfo wanted = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *address;
+    char byte;
+    if (getaddrinfo("localhost", query, &wanted, &address) != 0)
+        abort();
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, address->ai_addr, address->ai_addrlen) < 0 || read(fd, &byte, 1) != 1)
+        abort();
+    freeaddrinfo(address);
+    close(fd);
 }
 
 static void segfault(void)
@@ -127,25 +163,58 @@ static const struct fault_route {
     const char *name;
     void (*commit)(void);
 } faults[] = {
-    {"spin", spin},           {"wait", wait_for_ever}, {"slow", be_slow},
-    {"segv", segfault},       {"abort", abort},        {"exit", leave},
-    {"say", say_and_be_slow}, {"execve", try_execve},  {"openat", try_open_for_writing},
-    {"socket", try_socket},   {"ptrace", try_ptrace},  {"clone", try_fork},
-    {"kill", try_kill},       {"mmap", try_mmap},      {"mprotect", try_mprotect},
+    {"spin", spin},
+    {"wait", wait_for_ever},
+    {"slow", be_slow},
+    {"segv", segfault},
+    {"abort", abort},
+    {"exit", leave},
+    {"say", say_and_be_slow},
+    {"execve", try_execve},
+    {"openat", try_open_for_writing},
+    {"socket", try_socket},
+    {"ptrace", try_ptrace},
+    {"clone", try_fork},
+    {"kill", try_kill},
+    {"mmap", try_mmap},
+    {"mprotect", try_mprotect},
     {"memory", try_memory},
+    {"gate", wait_for_byte},
+    {"sleep", sleep_milliseconds},
+    {"connect", connect_by_name},
 };
+
+bool __wrap_any_route_waits(void)
+{
+    return getenv("WAITS");
+}
+
+/* The name of a fault behind the prefix that it has in a target, NULL: it has another one. */
+static const char *name_in(const char *target, const char *prefix)
+{
+    const size_t length = strlen(prefix);
+    return strncmp(target, prefix, length) == 0 ? target + length : NULL;
+}
+
+static void commit(const char *name)
+{
+    const size_t length = strcspn(name, "?");
+    query = name[length] ? name + length + 1 : "";
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        if (strncmp(name, faults[i].name, length) == 0 && !faults[i].name[length])
+            faults[i].commit();
+}
 
 void __wrap_respond(const struct settings *settings, const struct request *request,
                     struct response *response)
 {
-    static const char prefix[] = "/fault/";
-    const size_t length = strlen(prefix);
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        const size_t name = strlen(faults[i].name);
-        if (strncmp(request->target, prefix, length) == 0 &&
-            strncmp(request->target + length, faults[i].name, name) == 0 &&
-            strcspn(request->target + length + name, "?") == 0)
-            faults[i].commit();
+    const char *name = name_in(request->target, "/fault/");
+    const char *waiting = name_in(request->target, "/wait/");
+    if (waiting && request->defers) {
+        response->deferred = true;
+        return;
     }
+    if (name || waiting)
+        commit(name ? name : waiting);
     __real_respond(settings, request, response);
 }

@@ -83,6 +83,8 @@ static const char *changes_in(const struct settings *settings)
             add_change(&text, members[i].name, members[i].value);
     if (settings->workers != 4)
         add_change(&text, "workers", number(settings->workers));
+    if (settings->waiting_workers != 8)
+        add_change(&text, "waiting_workers", number(settings->waiting_workers));
     if (settings->log_level != LOG_INFO)
         add_change(&text, "log_level", number((int)settings->log_level));
     if (settings->request_timeout != 4)
@@ -117,6 +119,7 @@ TEST(each_setting_has_a_default_and_a_variable_of_its_own)
         {__LINE__, "K_REVISION=hello-1", "revision=hello-1"},
         {__LINE__, "GOOGLE_CLOUD_PROJECT=lab", "project=lab"},
         {__LINE__, "WORKERS=3", "workers=3"},
+        {__LINE__, "WAITING_WORKERS=3", "waiting_workers=3"},
         {__LINE__, "REQUEST_TIMEOUT=9", "request_timeout=9"},
         {__LINE__, "SANDBOX=off", "sandbox=0"},
         {__LINE__, "LOG_LEVEL=error", "log_level=3"},

@@ -50,7 +50,7 @@ static bool die_of(const struct request *request)
 static void survive(const struct request *request)
 {
     assert_true(admitted(request));
-    quarantine_release(&shared, worker(0));
+    quarantine_release(&shared, worker(0), true);
 }
 
 static void refuse(const struct request *request)
@@ -113,10 +113,24 @@ TEST(a_trial_that_is_survived_forgets_all)
     refuse(&fatal);
 }
 
+/* It is not tried before a worker that waits has it, which is not asked again. */
+TEST(what_is_handed_over_is_tried_by_whoever_gets_it)
+{
+    refuse(&fatal);
+    time_ms += MINUTE;
+    worker(1)->waits = true;
+    assert_true(admitted(&fatal));
+    quarantine_release(&shared, worker(0), false);
+    assert_false(admitted(&fatal));
+    assert_true(quarantine_admit(&shared, worker(1), &fatal));
+    quarantine_release(&shared, worker(1), true);
+    assert_true(admitted(&fatal));
+}
+
 TEST(what_is_refused_is_not_in_hand)
 {
     refuse(&fatal);
-    quarantine_release(&shared, worker(0));
+    quarantine_release(&shared, worker(0), true);
     assert_false(admitted(&fatal));
     assert_int_equal(0, atomic_load(&worker(0)->fingerprint));
 }
@@ -175,7 +189,7 @@ TEST(the_table_holds_as_many_as_it_has_room_for_and_takes_new_ones)
     for (int i = 0; i < 3 * SUSPECTS_MAX; i++) {
         snprintf(target, sizeof(target), "/%d", i);
         assert_int_equal(i < 2 * SUSPECTS_MAX, admitted(&request));
-        quarantine_release(&shared, worker(0));
+        quarantine_release(&shared, worker(0), true);
     }
 }
 
@@ -210,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup(two_deaths_in_more_than_ten_minutes_are_not, forget_all),
         cmocka_unit_test_setup(behind_the_minute_one_worker_tries_alone, forget_all),
         cmocka_unit_test_setup(a_trial_that_is_survived_forgets_all, forget_all),
+        cmocka_unit_test_setup(what_is_handed_over_is_tried_by_whoever_gets_it, forget_all),
         cmocka_unit_test_setup(what_is_refused_is_not_in_hand, forget_all),
         cmocka_unit_test_setup(whatever_the_answer_depends_on_tells_requests_apart, forget_all),
         cmocka_unit_test_setup(what_differs_between_any_two_requests_does_not, forget_all),

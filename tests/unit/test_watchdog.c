@@ -17,6 +17,7 @@ static int start_anew(void **state)
     memset(&shared, 0, sizeof(shared));
     watched = (struct watched){.looks = 0};
     shared.parent = getpid();
+    shared.slots_used = 3;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, WATCHDOG_SIGNAL);
@@ -58,7 +59,7 @@ TEST(the_first_that_becomes_busy_wakes_a_parent_that_rests)
     assert_false(woken());
     watchdog_idle(activity);
     watchdog_idle(&shared.slots[2].activity);
-    assert_true(watchdog_rest(&shared, 3));
+    assert_true(watchdog_rest(&shared));
     watchdog_busy(&shared, &shared.slots[2].activity);
     assert_true(woken());
 }
@@ -67,7 +68,7 @@ TEST(a_parent_does_not_rest_while_a_worker_is_busy)
 {
     watchdog_busy(&shared, activity);
     assert_true(woken());
-    assert_false(watchdog_rest(&shared, 3));
+    assert_false(watchdog_rest(&shared));
     watchdog_busy(&shared, activity);
     assert_false(woken());
 }
