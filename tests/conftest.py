@@ -24,6 +24,15 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Suites with files that take minutes come first, or one worker is at them when the others have ended.
+LONGEST = ("terraform", "delivery", "image")
+
+
+@pytest.hookimpl(trylast=True)  # what does not run is left out before
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
 def pytest_collect_file(parent, file_path):
     if file_path.suffix == ".c" and file_path.name.startswith("test_"):
         return Program.from_parent(parent, path=file_path)

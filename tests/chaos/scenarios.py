@@ -267,6 +267,7 @@ defaults
     timeout connect 1s
     timeout client 10s
     timeout server 10s
+    timeout check 5s  # or it is inter, and on a busy machine the other instance counts as gone, too
     option redispatch
     retries 3
     retry-on conn-failure empty-response
