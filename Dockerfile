@@ -20,7 +20,7 @@ COPY fcgi-app fcgi-app
 ARG COMMIT=unknown
 RUN make SETUP=no COMMIT="$COMMIT" build \
     && objcopy --only-keep-debug build/responder build/responder.debug \
-    && objcopy --strip-all --add-gnu-debuglink=build/responder.debug build/responder
+    && objcopy --strip-all --add-gnu-debuglink=build/responder.debug build/responder build/stripped
 
 # --- symbols: make symbols; gdb finds them beside the responder ---------------------------------
 FROM scratch AS symbols
@@ -58,7 +58,7 @@ COPY --from=rootfs /rootfs.d/var/lib/dpkg/status.d /var/lib/dpkg/status.d
 FROM rootfs AS app
 COPY nginx /app.d/app/nginx
 COPY supervisor /app.d/app/supervisor
-COPY --from=build /src/build/responder /app.d/app/responder
+COPY --from=build /src/build/stripped /app.d/app/responder
 RUN python3 -m compileall -q -b -s /app.d --invalidation-mode unchecked-hash \
         /app.d/app/supervisor \
     && rm /app.d/app/supervisor/*.py \
