@@ -25,7 +25,7 @@ enum {
 /* Each free descriptor is a place. Which are taken need not be the lowest. */
 static void count_descriptors(struct worker *worker)
 {
-    struct rlimit limit = {.rlim_cur = 0};
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY}; /* where the system does not say */
     rlim_t fd = 0;
     getrlimit(RLIMIT_NOFILE, &limit);
     for (; fd < limit.rlim_cur && worker->places < CONNECTIONS_MAX; fd++)

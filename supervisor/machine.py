@@ -83,7 +83,18 @@ def binding_error(family, address, port):
 def ending_with_start():
     """What stands before a command so that the program ends when this process is killed, which can
     tell nobody. Process 1 of a container takes all others with it."""
-    setpriv = "/usr/bin/setpriv"  # util-linux: every Debian has it, the image has not
-    if os.getpid() == 1 or not os.access(setpriv, os.X_OK):
-        return ""
-    return f"{setpriv} --pdeathsig TERM "
+    command = ["/usr/bin/setpriv", "--pdeathsig", "TERM"]  # every Debian has it, the image has not
+    return " ".join([*command, ""]) if os.getpid() != 1 and succeeds([*command, "true"]) else ""
+
+
+def succeeds(command):
+    """Whether it can be run, and ends with status 0; what it says is not heard."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(OSError):
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 1)
+            os.dup2(silence, 2)
+            os.execv(command[0], command)
+        os._exit(127)
+    return os.waitpid(pid, 0)[1] == 0

@@ -166,6 +166,12 @@ class Output:
         self.flood.tick()
         self.log.flush()
 
+    def turn_to(self, log):
+        """From now on entries go there."""
+        self.log = self.flood.log = log
+        for stream in self.streams.values():
+            stream.log = log
+
     def is_restless(self):
         """Whether tick has something to do soon."""
         return bool(self.log.pending) or any(stream.report for stream in self.streams.values())

@@ -85,6 +85,7 @@ class RunDirectory:
                 os.fchmod(self.fd, 0o700)
             self.clear()
         except OSError as error:
+            self.leave()
             fail(f"RUN_DIR={self.path} cannot be written to: {error.strerror}")
 
     def write(self, files):

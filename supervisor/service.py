@@ -8,6 +8,7 @@ import supervisord
 from cache_watch import CacheWatch
 from log import LOG, explain
 from output import Output
+from startup import Startup
 
 
 class Service(supervisord.Supervisor):
@@ -20,7 +21,8 @@ class Service(supervisord.Supervisor):
         self.drain_delay = int(values["DRAIN_DELAY"])
         self.serves = False
         self.stop_at = None  # when it has been told to stop
-        self.output = Output(LOG)
+        self.startup = Startup(f"nothing answers on PORT={self.port}")
+        self.output = Output(self.startup)
         self.watch = None
         if values["CACHE"] == "on":
             self.watch = CacheWatch(values["RUN_DIR"], LOG, self.reload_nginx)
@@ -36,7 +38,7 @@ class Service(supervisord.Supervisor):
         self.output.tick()
         if self.stop_at is not None and time.monotonic() >= self.stop_at:
             self.stop()
-        elif not self.serves:
+        elif not self.serves and not self.failed:
             self.try_answer()
         elif self.watch and self.options.mood > 0:
             self.watch.tick()
@@ -50,7 +52,10 @@ class Service(supervisord.Supervisor):
 
     def lost(self, name, severity, message):
         self.output.close(name)
-        LOG.write(severity, message)
+        if not self.serves and self.options.mood > 0:
+            self.startup.complain(f"{name} exits as soon as it is started", grace=0)
+        elif not self.failed:
+            LOG.write(severity, message)
 
     def handle_signal(self):
         """The responder is told first, so that /ready is 503 while nginx still takes requests."""
@@ -75,13 +80,23 @@ class Service(supervisord.Supervisor):
             with socket.create_connection(("127.0.0.1", int(self.port)), timeout=0.5) as client:
                 client.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
                 self.serves = b" 200 " in client.recv(64)
-        except OSError:
-            return
+        except (ConnectionRefusedError, TimeoutError):
+            pass  # it will take some time yet
+        except OSError as error:
+            self.startup.complain(f"asking for /ready on PORT={self.port}: {error.strerror}")
         if self.serves:
+            self.output.turn_to(LOG)
+            self.startup.release(LOG)
             milliseconds = (time.monotonic() - self.started) * 1000
             url = f"http://localhost:{self.port}"
             LOG.write("INFO", f"serving on {url} after {milliseconds:.0f} ms")
+        elif failure := self.startup.failure():
+            LOG.write("CRITICAL", failure)
+            self.abandon()
 
     def end(self):
         super().end()
+        if not self.serves and not self.failed:  # stopped before it served
+            self.output.turn_to(LOG)
+            self.startup.release(LOG)
         self.output.end()

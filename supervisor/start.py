@@ -6,18 +6,31 @@ program). Exit status: 0 stopped, 1 failed, 78 wrong setting.
 """
 
 # pylint: disable=wrong-import-position
+import os
 import signal
+import sys
 import time
 
+
+def say_in_one_line(_kind, error, trace):
+    """Whatever happens, wherever it does, no traceback reaches whoever started this."""
+    try:
+        LOG.write("CRITICAL", advise(explain(error)))
+        LOG.flush(0.1)
+    except Exception:  # pylint: disable=broad-except
+        while trace.tb_next:
+            trace = trace.tb_next
+        os.write(2, f"start.py: {error!r} in {trace.tb_frame.f_code.co_name}\n".encode())
+
+
+sys.excepthook = say_in_one_line
 STARTED = time.monotonic()
 # What ends the service waits until supervisord is ready for it: what has been made until then is
 # cleared away.
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
 
-import os
 import shlex
-import sys
 
 # Python's isolated mode (-I) leaves this directory out. A directory or an archive with __main__.py
 # would be taken up, by runpy, whose import takes 3 to 5 ms.
@@ -33,7 +46,9 @@ import service
 import settings
 import supervisord
 import terminal
+from log import LOG, explain
 from run_directory import RunDirectory
+from startup import advise
 
 APP = os.path.dirname(HERE)
 EX_CONFIG = 78  # sysexits.h
@@ -43,12 +58,12 @@ def read_settings():
     try:
         values = settings.read(os.environ)
     except settings.Wrong as wrong:
-        log.LOG.configure(os.environ.get("LOG_FORMAT"))
+        LOG.configure(os.environ.get("LOG_FORMAT"))
         log.fail(wrong, EX_CONFIG)
-    log.LOG.configure(values["LOG_FORMAT"])
+    LOG.configure(values["LOG_FORMAT"])
     values["ACCESS_LOG"] = values["ACCESS_LOG"] or ("all" if os.isatty(2) else "errors")
     for notice in settings.notices(os.environ):
-        log.LOG.write("NOTICE", notice)
+        LOG.write("NOTICE", notice)
     return values
 
 
@@ -87,12 +102,4 @@ def main():
     return serve(values, program, configuration.read(APP))
 
 
-def run():
-    """Whatever happens, it is said in one line."""
-    try:
-        return main()
-    except Exception as error:  # pylint: disable=broad-except
-        return log.fail(log.explain(error))
-
-
-sys.exit(run())
+sys.exit(main())

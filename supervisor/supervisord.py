@@ -13,7 +13,7 @@ import sys
 import tempfile
 import types
 
-from log import fail
+from log import LOG, fail
 
 PIPE_SIZE = 1024 * 1024  # what an ordinary user may ask for (pipe-max-size)
 FLOW_PAUSE_MS = 10  # in which 100,000 lines/s of 400 bytes fill less than half of it
@@ -62,6 +62,7 @@ if not os.path.exists("/usr/bin/supervisorctl"):
         sys.modules[unused] = Nothing(unused)
 
 try:
+    import supervisor.loggers
     import supervisor.supervisord
     from supervisor import events
     from supervisor.options import ServerOptions
@@ -72,6 +73,9 @@ except ImportError as missing:
     fail(f"{missing}. Install supervisor, or use make run, which does.")
 
 SHUTDOWN = SupervisorStates.SHUTDOWN
+
+# It prints a traceback where its own log, which is /dev/null here, cannot be written to.
+supervisor.loggers.Handler.handleError = lambda _: None
 
 # --- Its classes --------------------------------------------------------------------------------
 
@@ -116,6 +120,27 @@ class Options(ServerOptions):
     def set_rlimits_or_exit(self):
         """Limits are start.py's to raise, and low ones are no reason to end: no supervisor thinks so.
         Test: test_a_limit_that_is_low_is_put_up_with."""
+
+    def usage(self, msg):
+        """What is wrong, without the options that supervisord has."""
+        fail(f"supervisord: {msg}")
+
+    def openhttpservers(self, supervisord):
+        """supervisorctl's way in is not worth ending for. Where there are no hard links supervisord
+        would try for ever to make one: no supervisor leaves that."""
+        trial = f"{os.path.dirname(self.configfile)}/supervisor.sock"
+        try:
+            os.link(self.configfile, trial)
+            os.unlink(trial)
+            self.httpservers = self.make_http_servers(supervisord)
+            self.unlink_socketfiles = True
+        except (OSError, ValueError) as error:
+            LOG.write("NOTICE", f"there is no socket for supervisorctl here: {error}")
+
+    def setpgrp(self):
+        """In the child. Without a group of its own it lacks only what ends its orphans, too."""
+        with contextlib.suppress(OSError):
+            super().setpgrp()
 
     def make_pipes(self, stderr=True):
         """With room for what comes while nobody reads. Where the system refuses, they fill sooner."""
@@ -217,8 +242,17 @@ class Supervisor(supervisor.supervisord.Supervisor):
         """Sends a signal to the first process of a program, if it runs."""
         for group in self.process_groups.values():
             if name in group.processes and group.processes[name].pid:
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(OSError):
                     os.kill(group.processes[name].pid, number)
+
+    def abandon(self):
+        """Ends everything at once, with status 1."""
+        self.failed = True
+        self.options.mood = SHUTDOWN
+        for group in self.process_groups.values():
+            for process in group.processes.values():
+                if process.pid:
+                    signal_group(process.pid, signal.SIGKILL)
 
     def end(self):
         self.sockets.clear()
@@ -230,7 +264,7 @@ def signal_group(group, number):
     """Returns whether there is such a process group."""
     try:
         os.killpg(group, number)
-    except ProcessLookupError:
+    except OSError:
         return False
     return True
 

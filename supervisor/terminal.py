@@ -15,7 +15,10 @@ def take():
         return None  # no terminal
     if group != os.getpgrp() or group == os.getpid():
         return None
-    os.setpgid(0, 0)
+    try:
+        os.setpgid(0, 0)
+    except OSError:
+        return None
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what tcsetpgrp from the background would get
     signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # the shell would not see that this one stopped
     os.tcsetpgrp(0, os.getpid())
