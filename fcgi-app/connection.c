@@ -83,11 +83,14 @@ static struct reply reply_to_request(struct worker *worker, struct connection *c
         return (struct reply){.last = true};
     const bool stopping = worker->stop != STOP_NO;
     const bool draining = stopping || atomic_load(&worker->shared->draining);
-    const size_t length = answer(&worker->answerer, incoming, connection->fd, draining);
-    const bool last = stopping || length == 0 || worker->slot->activity.waits ||
-                      !incoming_keeps(incoming) || incoming->body_length > BODY_MAX;
+    const bool keeps = incoming_keeps(incoming);
+    size_t length = answer(&worker->answerer, incoming, connection->fd, draining);
+    const bool last = stopping || length == 0 || worker->slot->activity.waits || !keeps ||
+                      incoming->body_length > BODY_MAX;
     if (length == 0) /* or it would be in the epoll set for as long as somebody has it */
         (void)watch(worker, connection, EPOLL_CTL_DEL, 0);
+    else if (last && keeps)
+        length += farewell(worker->answerer.records + length);
     incoming_reset(incoming);
     return (struct reply){length, last};
 }

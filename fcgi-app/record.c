@@ -346,16 +346,20 @@ static size_t answer_values(const uint8_t *record, unsigned connections, uint8_t
     return write_header(answer, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID, content);
 }
 
+static size_t write_unknown(uint8_t *record, uint8_t type)
+{
+    const uint8_t body[sizeof(FCGI_UnknownTypeBody)] = {type};
+    memcpy(record + RECORD_HEADER_SIZE, body, sizeof(body));
+    return write_header(record, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(body));
+}
+
 size_t management_answer(const struct incoming *incoming, unsigned connections,
                          uint8_t answer[MANAGEMENT_SIZE])
 {
     const uint8_t *record = incoming->kept + incoming->kept_length;
     const uint8_t type = read_header(record).type;
-    if (type == FCGI_GET_VALUES)
-        return answer_values(record, connections, answer);
-    const uint8_t body[sizeof(FCGI_UnknownTypeBody)] = {type};
-    memcpy(answer + RECORD_HEADER_SIZE, body, sizeof(body));
-    return write_header(answer, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(body));
+    return type == FCGI_GET_VALUES ? answer_values(record, connections, answer)
+                                   : write_unknown(answer, type);
 }
 
 /* --- What is answered with libfcgi ---------------------------------------------------------- */
@@ -376,4 +380,9 @@ size_t answer_wrap(uint8_t *records, size_t length, uint16_t id)
     end += write_header(end, FCGI_STDOUT, id, 0);
     end += write_end(end, id, FCGI_REQUEST_COMPLETE);
     return (size_t)(end - records);
+}
+
+size_t farewell(uint8_t record[FAREWELL_SIZE])
+{
+    return write_unknown(record, 0);
 }

@@ -17,6 +17,7 @@ enum {
     MANAGEMENT_CONTENT_MAX = 128, /* of a record to be answered */
     MANAGEMENT_SIZE = RECORD_HEADER_SIZE + MANAGEMENT_CONTENT_MAX, /* of the answer */
     END_SIZE = 2 * RECORD_HEADER_SIZE,                             /* of FCGI_END_REQUEST */
+    FAREWELL_SIZE = 2 * RECORD_HEADER_SIZE,                        /* see farewell */
     PARAMS_MAX = 512 * 1024,                   /* of a request; nginx sends less than 64 KiB */
     REQUEST_SIZE_MAX = PARAMS_MAX + 16 * 1024, /* as libfcgi gets it, records' headers included */
 };
@@ -91,7 +92,7 @@ __attribute__((nonnull, warn_unused_result)) size_t ended_answer(const struct in
 
 /* Room for the records around so many bytes of FCGI_STDOUT, and for these bytes. */
 #define ANSWER_SIZE_MAX(output)                                                                    \
-    ((output) + ((output) / OUTPUT_CONTENT_MAX + 2) * RECORD_HEADER_SIZE + END_SIZE)
+    ((output) + ((output) / OUTPUT_CONTENT_MAX + 2) * RECORD_HEADER_SIZE + END_SIZE + FAREWELL_SIZE)
 
 /*
  * Makes the records of a whole answer out of length bytes of FCGI_STDOUT that lie at
@@ -100,5 +101,13 @@ __attribute__((nonnull, warn_unused_result)) size_t ended_answer(const struct in
  */
 __attribute__((nonnull, warn_unused_result)) size_t answer_wrap(uint8_t *records, size_t length,
                                                                 uint16_t id);
+
+/*
+ * Writes a record that means nothing, FCGI_UNKNOWN_TYPE, to go with an answer behind which a kept
+ * connection is closed. Returns its length. nginx does not use a connection again on which anything
+ * comes behind FCGI_END_REQUEST (ngx_http_fastcgi_input_filter); without it nginx may send the next
+ * request before it sees the end of the connection, and a POST would be lost.
+ */
+__attribute__((nonnull, warn_unused_result)) size_t farewell(uint8_t record[FAREWELL_SIZE]);
 
 #endif

@@ -889,6 +889,13 @@ struct record expect_record(struct client *client, const char *expected)
                            .length = (size_t)header[4] << 8 | header[5]};
 }
 
+bool is_farewell(struct record record)
+{
+    static const FCGI_UnknownTypeBody none;
+    return record.type == FCGI_UNKNOWN_TYPE && record.id == FCGI_NULL_REQUEST_ID &&
+           record.length == sizeof(none) && memcmp(record.content, &none, sizeof(none)) == 0;
+}
+
 /* Collects the FCGI_STDOUT stream up to FCGI_END_REQUEST. */
 static void take_output(struct client *client, const char *expected)
 {
@@ -959,10 +966,16 @@ void expect_prompt_greeting(struct client *client, const struct request *request
         fail_msg("answered after %d ms; nothing was to delay it", (int)took);
 }
 
+static bool comes_more(struct client *client, const char *expected)
+{
+    return client->received->length > client->taken || await_bytes(client, expected);
+}
+
 void expect_closed(struct client *client)
 {
     const char *expected = "no more than this and the connection's end";
-    if (client->received->length > client->taken || await_bytes(client, expected))
+    if (comes_more(client, expected) &&
+        (!is_farewell(expect_record(client, expected)) || comes_more(client, expected)))
         fail_client(client, expected);
 }
 

@@ -251,7 +251,10 @@ void expect_greeting(struct client *client, const struct request *request);
 /* The same, and that nothing delays it. */
 void expect_prompt_greeting(struct client *client, const struct request *request);
 
-/* Waits for the end of the connection, before which nothing more comes. */
+/* What the responder says behind the last answer on a connection that was to be kept. */
+bool is_farewell(struct record record);
+
+/* Waits for the end of the connection, before which nothing more comes but such a farewell. */
 void expect_closed(struct client *client);
 
 /* Waits for the end of the connection, whatever comes before. */

@@ -78,6 +78,7 @@ static struct client *ask_to_wait(struct responder *responder)
 static void expect_waited(struct client *client)
 {
     expect_answer(client, 404, NULL); /* the fault is over; there is no such route */
+    assert_true(is_farewell(expect_record(client, "a farewell")));
     expect_closed(client);
 }
 
@@ -111,6 +112,19 @@ static void requests_on_a_kept_connection_may_wait_too(void **state)
     client_ask(client, &(struct request){.target = gate_target, .keep = true});
     release(1);
     expect_waited(client);
+    stop_normally(responder);
+}
+
+/* It is for those who would use the connection again. */
+static void a_connection_that_was_not_to_be_kept_gets_no_farewell(void **state)
+{
+    struct responder *responder = serve_waiting(state, 1, 1);
+    struct client *client = client_open(responder);
+    client_ask(client, &(struct request){.target = gate_target});
+    release(1);
+    expect_answer(client, 404, NULL);
+    await_end(client);
+    assert_int_equal(client->taken, client->received->length);
     stop_normally(responder);
 }
 
@@ -251,6 +265,44 @@ static void a_stop_waits_for_those_that_wait(void **state)
     close(gate);
 }
 
+static void let_pass(int64_t ms)
+{
+    const int64_t until = now_ms() + ms;
+    await(now_ms() > until, "time is to go by");
+}
+
+/* What is handed over during the stop finds somebody: workers that wait leave last. */
+static void a_stop_leaves_somebody_for_what_is_handed_over_late(void **state)
+{
+    struct responder *responder = serve_waiting(state, 1, 2);
+    struct client *client = client_open(responder);
+    expect_greeting(client, &kept);
+    freeze(responder->worker[0]);
+    client_ask(client, &(struct request){.target = gate_target, .keep = true});
+    kill(responder->pid, SIGTERM);
+    let_pass(100);
+    release(1);
+    thaw(responder->worker[0]);
+    expect_waited(client);
+    expect_exit(responder, EX_OK);
+    close(gate);
+}
+
+/* The connection is somebody else's: what happens on it must not wake the worker that had it. */
+static void what_is_handed_over_costs_nobody_else_time(void **state)
+{
+    enum { WATCHED_MS = 300 };
+    struct responder *responder = serve_waiting(state, 1, 1);
+    struct client *client = ask_to_wait(responder);
+    await_begun(responder, 1);
+    client_close(client);
+    const long before = cpu_ms(responder->worker[0]);
+    let_pass(WATCHED_MS);
+    assert_in_range(cpu_ms(responder->worker[0]) - before, 0, WATCHED_MS / 10);
+    release(1);
+    stop_normally(responder);
+}
+
 static void a_stop_does_not_wait_for_ever(void **state)
 {
     struct responder *responder = serve_waiting(state, 1, 1);
@@ -381,6 +433,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_wire(as_many_wait_as_there_are_workers),
         cmocka_unit_test_wire(requests_on_a_kept_connection_may_wait_too),
+        cmocka_unit_test_wire(a_connection_that_was_not_to_be_kept_gets_no_farewell),
         cmocka_unit_test_wire(what_nobody_waits_for_is_not_begun),
         cmocka_unit_test_wire(a_client_that_leaves_a_waiting_worker_does_no_harm),
         cmocka_unit_test_wire(more_than_can_wait_are_refused_and_the_others_answered),
@@ -389,6 +442,8 @@ int main(void)
         cmocka_unit_test_wire(a_waiting_worker_that_hangs_is_replaced_and_no_request_blamed),
         cmocka_unit_test_wire(a_request_that_crashes_waiting_workers_is_refused),
         cmocka_unit_test_wire(a_stop_waits_for_those_that_wait),
+        cmocka_unit_test_wire(a_stop_leaves_somebody_for_what_is_handed_over_late),
+        cmocka_unit_test_wire(what_is_handed_over_costs_nobody_else_time),
         cmocka_unit_test_wire(a_stop_does_not_wait_for_ever),
         cmocka_unit_test_wire(the_metrics_show_how_many_wait),
         cmocka_unit_test_wire(a_waiting_worker_may_connect),
