@@ -11,7 +11,7 @@
 
 enum {
     HANDED_OVER_MAX = 128 * 1024 - 64, /* bytes of a request; nginx sends less */
-    QUEUE_SIZE = 128 * 1024            /* bytes, as the system counts them; see docs/design.md */
+    QUEUE_SIZE = 64 * 1024 /* bytes; Linux doubles them, and so many are one request at most */
 };
 
 /* Who hands requests over, and who takes them; all processes share both ends. */

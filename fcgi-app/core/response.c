@@ -129,6 +129,8 @@ size_t response_print(const struct response *response, char *bytes, size_t size)
         add_field(&out, "ETag: ", response->entity_tag);
     if (response->allow)
         add_field(&out, "Allow: ", response->allow);
+    if (response->status == 503) /* seconds; a 503 here is over soon: RFC 9110 section 15.6.4 */
+        text_add(&out, "Retry-After: 1\r\n");
     add_security(&out, response);
     add_sharing(&out, response);
     text_add(&out, "\r\n");

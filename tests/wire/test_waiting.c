@@ -169,6 +169,7 @@ static void more_than_can_wait_are_refused_and_the_others_answered(void **state)
     }
     assert_in_range(count, 20, MOST - 1);
     expect_answer(clients[count - 1], 503, NULL);
+    assert_non_null(strstr((char *)clients[count - 1]->output->data, "\r\nRetry-After: 1\r\n"));
     assert_int_equal(1, times_said(responder, "others are refused; see WAITING_WORKERS"));
     for (unsigned i = 0; i < count - 1; i++) {
         release(1);
@@ -177,17 +178,26 @@ static void more_than_can_wait_are_refused_and_the_others_answered(void **state)
     stop_normally(responder);
 }
 
+static void ask_with_field(struct client *client, size_t length)
+{
+    static char value[128 * 1024 + 1];
+    struct bytes *more = bytes_new();
+    memset(value, 'x', length);
+    value[length] = '\0';
+    add_pair(more, "HTTP_X_LONG", value);
+    client_ask(client, &(struct request){.target = gate_target, .keep = true, .more = more});
+}
+
 static void what_is_too_long_to_be_handed_over_is_refused(void **state)
 {
     struct responder *responder = serve_waiting(state, 1, 1);
     struct client *client = client_open(responder);
-    struct bytes *more = bytes_new();
-    static char value[128 * 1024];
-    memset(value, 'x', sizeof(value) - 1);
-    add_pair(more, "HTTP_ACCEPT", value);
-    client_ask(client, &(struct request){.target = gate_target, .keep = true, .more = more});
+    ask_with_field(client, 128 * 1024);
     expect_answer(client, 413, NULL);
     expect_greeting(client, &kept);
+    ask_with_field(client, 127 * 1024);
+    release(1);
+    expect_waited(client);
     stop_normally(responder);
 }
 
