@@ -56,9 +56,13 @@ static struct request begin_request(struct answerer *answerer, const struct inco
 {
     hand_over(answerer, incoming);
     struct request request = request_from(answerer->fcgi.envp);
+    request.body = answerer->body;
     request.body_length = incoming->body_length;
+    if (request.body_length > 0 && request.body_length <= BODY_KEPT_MAX)
+        FCGX_GetStr(answerer->body, (int)request.body_length, answerer->fcgi.in);
     request.draining = draining;
     request.defers = answerer->shared->queues && !answerer->slot->activity.waits;
+    request.now_ms = wall_clock_ms();
     return request;
 }
 

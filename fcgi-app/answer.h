@@ -21,6 +21,7 @@ struct answerer {
     uint8_t *end; /* of the file, which is mapped */
     size_t size;  /* of the request at that end */
     bool full;    /* too many requests wait for workers that wait, and it was logged */
+    char body[BODY_KEPT_MAX];
     struct response response;
     uint8_t records[ANSWER_SIZE_MAX(RESPONSE_MAX)]; /* the answer, as it is sent */
 };

@@ -1,4 +1,4 @@
-/* The clock of all timeouts. */
+/* The clocks: the monotonic one is that of all timeouts. */
 #ifndef CLOCK_H
 #define CLOCK_H
 
@@ -16,6 +16,14 @@ static inline int64_t now_ns(void)
 static inline int64_t now_ms(void)
 {
     return now_ns() / 1000000;
+}
+
+/* Milliseconds since 1970-01-01 00:00 UTC, on the clock of the wall, which may jump. */
+static inline int64_t wall_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 #endif

@@ -148,13 +148,15 @@ struct request request_from(char *const *variables)
         MEMBER("HTTP_IF_MATCH", if_match),
         MEMBER("HTTP_IF_NONE_MATCH", if_none_match),
         MEMBER("CONTENT_LENGTH", content_length),
+        MEMBER("CONTENT_TYPE", content_type),
+        MEMBER("HTTP_CONTENT_ENCODING", content_encoding),
         MEMBER("HTTP_TRACEPARENT", traceparent),
         MEMBER("HTTP_X_CLOUD_TRACE_CONTEXT", cloud_trace_context),
         MEMBER("HTTP_X_REQUEST_ID", request_id),
         MEMBER("METRICS", metrics),
 #undef MEMBER
     };
-    struct request request = {.method = "", .target = ""};
+    struct request request = {.method = "", .target = "", .body = ""};
     for (; *variables; variables++) {
         const char *value = strchr(*variables, '=');
         const size_t length = value ? (size_t)(value - *variables) : 0;

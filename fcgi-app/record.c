@@ -1,7 +1,5 @@
 #include "record.h"
 
-#include "core/request.h"
-
 #include <fastcgi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,17 +66,21 @@ static bool is_kept_whole(const struct incoming *incoming, const struct header *
            (incoming->stage == 0 && header->type == FCGI_BEGIN_REQUEST);
 }
 
+/* Of a body all or nothing of a record, so that what is kept of it has no gaps. */
 static bool is_kept(const struct incoming *incoming, const struct header *header)
 {
-    return (header->id == incoming->id && header->type == FCGI_PARAMS) ||
-           is_kept_whole(incoming, header);
+    if (header->id != incoming->id || is_kept_whole(incoming, header))
+        return is_kept_whole(incoming, header);
+    return header->type == FCGI_PARAMS ||
+           (header->type == FCGI_STDIN &&
+            incoming->body_length + incoming->content <= BODY_KEPT_MAX);
 }
 
 /* Makes room for so many bytes more. */
 static bool reserve(struct incoming *incoming, size_t more)
 {
     const size_t wanted = incoming->kept_length + more;
-    if (wanted > PARAMS_MAX)
+    if (wanted > PARAMS_MAX + (incoming->stage == FCGI_STDIN ? BODY_KEPT_MAX + MANAGEMENT_SIZE : 0))
         return false;
     if (wanted <= incoming->kept_size)
         return true;
@@ -177,6 +179,7 @@ static enum arrival end_record(struct incoming *incoming)
     if (incoming->stage == FCGI_STDIN)
         return ARRIVAL_REQUEST;
     incoming->stage = FCGI_STDIN;
+    incoming->params_end = incoming->kept_length;
     return ARRIVAL_PARTIAL;
 }
 
@@ -200,10 +203,11 @@ static size_t take_header(struct incoming *incoming, const uint8_t *bytes, size_
 static size_t take_content(struct incoming *incoming, const uint8_t *bytes, size_t length)
 {
     const struct header header = read_header(incoming->header);
+    const bool kept = is_kept(incoming, &header);
     const size_t count = consume(&incoming->content, length);
-    if (is_kept(incoming, &header))
+    if (kept)
         keep(incoming, bytes, count);
-    else if (header.id == incoming->id && header.type == FCGI_STDIN)
+    if (header.id == incoming->id && header.type == FCGI_STDIN)
         incoming->body_length += count;
     return count + consume(&incoming->padding, length - count);
 }
@@ -261,7 +265,7 @@ static bool read_length(const uint8_t **at, const uint8_t *end, size_t *length)
 bool incoming_has_pairs(const struct incoming *incoming)
 {
     const uint8_t *at = incoming->kept + BEGIN_SIZE;
-    const uint8_t *end = incoming->kept + incoming->kept_length;
+    const uint8_t *end = incoming->kept + incoming->params_end;
     while (at < end) {
         size_t name, value;
         if (!read_length(&at, end, &name) || !read_length(&at, end, &value) ||
@@ -272,21 +276,29 @@ bool incoming_has_pairs(const struct incoming *incoming)
     return true;
 }
 
-size_t incoming_print(const struct incoming *incoming, uint8_t *end)
+/* A stream, with the empty record that ends it in front of end. Returns where it begins. */
+static uint8_t *print_stream(uint8_t *end, uint8_t type, uint16_t id, const uint8_t *bytes,
+                             size_t left)
 {
-    const uint8_t *params = incoming->kept + BEGIN_SIZE;
-    size_t left = incoming->kept_length - BEGIN_SIZE;
     uint8_t *start = end - RECORD_HEADER_SIZE;
-    (void)write_header(start, FCGI_STDIN, incoming->id, 0);
-    start -= RECORD_HEADER_SIZE;
-    (void)write_header(start, FCGI_PARAMS, incoming->id, 0);
+    (void)write_header(start, type, id, 0);
     while (left > 0) {
         const size_t content = left < FCGI_MAX_LENGTH ? left : FCGI_MAX_LENGTH;
         left -= content;
         start -= RECORD_HEADER_SIZE + content;
-        (void)write_header(start, FCGI_PARAMS, incoming->id, content);
-        memcpy(start + RECORD_HEADER_SIZE, params + left, content);
+        (void)write_header(start, type, id, content);
+        memcpy(start + RECORD_HEADER_SIZE, bytes + left, content);
     }
+    return start;
+}
+
+size_t incoming_print(const struct incoming *incoming, uint8_t *end)
+{
+    const uint8_t *body = incoming->kept + incoming->params_end;
+    const size_t length = incoming->body_length > BODY_KEPT_MAX ? 0 : incoming->body_length;
+    uint8_t *start = print_stream(end, FCGI_STDIN, incoming->id, body, length);
+    start = print_stream(start, FCGI_PARAMS, incoming->id, incoming->kept + BEGIN_SIZE,
+                         incoming->params_end - BEGIN_SIZE);
     start -= BEGIN_SIZE;
     memcpy(start, incoming->kept, BEGIN_SIZE);
     start[offsetof(FCGI_Header, paddingLength)] = 0;

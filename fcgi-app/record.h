@@ -7,6 +7,8 @@
 #ifndef RECORD_H
 #define RECORD_H
 
+#include "core/request.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,8 +20,9 @@ enum {
     MANAGEMENT_SIZE = RECORD_HEADER_SIZE + MANAGEMENT_CONTENT_MAX, /* of the answer */
     END_SIZE = 2 * RECORD_HEADER_SIZE,                             /* of FCGI_END_REQUEST */
     FAREWELL_SIZE = 2 * RECORD_HEADER_SIZE,                        /* see farewell */
-    PARAMS_MAX = 512 * 1024,                   /* of a request; nginx sends less than 64 KiB */
-    REQUEST_SIZE_MAX = PARAMS_MAX + 16 * 1024, /* as libfcgi gets it, records' headers included */
+    PARAMS_MAX = 512 * 1024, /* of a request; nginx sends less than 64 KiB */
+    /* As libfcgi gets it, records' headers included. */
+    REQUEST_SIZE_MAX = PARAMS_MAX + BODY_KEPT_MAX + 16 * 1024,
 };
 
 enum arrival {
@@ -37,9 +40,10 @@ struct incoming {
     uint8_t stage;             /* the type of the request's records to come, 0: no request */
     uint16_t id;               /* of the request, 0: none */
     unsigned content, padding; /* bytes of the record under way that have not come yet */
-    size_t body_length;        /* counted, not kept, since no route reads it */
-    uint8_t *kept;             /* the first record, and the content of FCGI_PARAMS */
+    size_t body_length;        /* all of it is counted, and kept up to BODY_KEPT_MAX */
+    uint8_t *kept;             /* the first record, and the content of FCGI_PARAMS and FCGI_STDIN */
     size_t kept_length, kept_size;
+    size_t params_end; /* in kept; the body begins there */
     struct {
         uint16_t id;
         uint8_t status; /* protocolStatus: aborted, another within the first, in another role */
@@ -72,8 +76,8 @@ incoming_has_pairs(const struct incoming *incoming);
 
 /*
  * Writes a whole request the way that libfcgi reads it without fault: at once, only its own
- * records, without padding and without the body. Its last byte gets to end[-1]; there has to be
- * room for REQUEST_SIZE_MAX. Returns its length.
+ * records, without padding, and without a body that is longer than BODY_KEPT_MAX. Its last byte
+ * gets to end[-1]; there has to be room for REQUEST_SIZE_MAX. Returns its length.
  */
 __attribute__((nonnull, warn_unused_result)) size_t incoming_print(const struct incoming *incoming,
                                                                    uint8_t *end);

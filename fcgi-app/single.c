@@ -1,5 +1,6 @@
 #include "single.h"
 
+#include "clock.h"
 #include "core/target.h"
 #include "core/text.h"
 #include "environment.h"
@@ -44,7 +45,7 @@ static void handle_signals(sigset_t *stopping)
 
 /* A CGI program must not read more than CONTENT_LENGTH says (RFC 3875 section 4.2). Over FastCGI
  * the body has an end of its own, behind which libfcgi finds the next request. */
-static size_t read_body(const char *content_length)
+static size_t read_body(const char *content_length, char body[BODY_KEPT_MAX])
 {
     char bytes[4096];
     size_t length = 0;
@@ -57,6 +58,8 @@ static size_t read_body(const char *content_length)
         left = BODY_MAX + 1;
     for (; left > 0 && count > 0; left -= count) {
         count = fread(bytes, 1, left < sizeof(bytes) ? left : sizeof(bytes), stdin);
+        if (length + count <= BODY_KEPT_MAX)
+            memcpy(body + length, bytes, count);
         length += count;
     }
     return length;
@@ -98,9 +101,12 @@ static void answer(const struct settings *settings)
 {
     static struct response response;
     static char printed[RESPONSE_MAX];
+    static char body[BODY_KEPT_MAX];
     struct request request = request_from(environ);
     request.target = target();
-    request.body_length = read_body(request.content_length);
+    request.body = body;
+    request.body_length = read_body(request.content_length, body);
+    request.now_ms = wall_clock_ms();
     const size_t length = reply(settings, &request, &response, printed, sizeof(printed));
     fwrite(printed, 1, length, stdout);
 }

@@ -117,12 +117,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *lines = string_of(data, size), *rest = lines;
     struct request request = {.method = "GET", .target = ""};
-    const char **const members[] = {&request.target,        &request.accept,     &request.if_match,
-                                    &request.if_none_match, &request.request_id, &request.method,
-                                    &request.content_length};
+    const char **const members[] = {
+        &request.target,     &request.accept, &request.if_match,       &request.if_none_match,
+        &request.request_id, &request.method, &request.content_length, &request.content_type};
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]) && rest; i++)
         *members[i] = strsep(&rest, "\n");
-    request.body_length = size % 4;
+    request.body = rest ? rest : "";
+    request.body_length = strlen(request.body);
+    if (request.body_length > BODY_KEPT_MAX)
+        request.body_length = BODY_KEPT_MAX;
     static struct response response;
     static struct printed printed;
     print(&request, &response, &printed);

@@ -29,18 +29,18 @@ static void check_parameters(char *query, const struct target *target)
     for (char *pair; (pair = strsep(&query, "&"));) {
         if (!*pair)
             continue;
-        HOLDS(count < target->parameter_count);
+        HOLDS(count < target->parameters.count);
         char *value = strchr(pair, '=');
         if (value)
             *value++ = '\0';
         decode(pair, true);
         if (value)
             decode(value, true);
-        HOLDS(strcmp(target->parameters[count].name, pair) == 0);
-        HOLDS(strcmp(target->parameters[count].value, value ? value : "") == 0);
+        HOLDS(strcmp(target->parameters.list[count].name, pair) == 0);
+        HOLDS(strcmp(target->parameters.list[count].value, value ? value : "") == 0);
         count++;
     }
-    HOLDS(count == target->parameter_count);
+    HOLDS(count == target->parameters.count);
 }
 
 /* The path of an absolute target begins behind the authority, which is not decoded. */
@@ -56,8 +56,13 @@ static void check_taken(char *raw, const struct target *target)
     char *query = raw;
     char *path = path_in(strsep(&query, "?"));
     HOLDS(*path == '/' || !*path);
-    decode(path, false);
-    HOLDS(strcmp(target->path, *path ? path : "/") == 0);
+    path += *path == '/';
+    size_t count = 0;
+    for (char *segment; (segment = strsep(&path, "/")); count++) {
+        decode(segment, false);
+        HOLDS(count >= SEGMENTS_MAX || strcmp(target->segments[count], segment) == 0);
+    }
+    HOLDS(target->segment_count == (count > SEGMENTS_MAX ? SEGMENTS_MAX + 1 : count));
     check_parameters(query, target);
 }
 
@@ -68,9 +73,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fault fault;
     target_parse(raw, &target, &fault);
     enum format format = FORMAT_NONE;
-    HOLDS(utf8_check(target.path, SIZE_MAX) == UTF8_OK || fault.status == 400);
-    for (size_t i = 0; i < target.parameter_count; i++) {
-        const struct parameter *parameter = &target.parameters[i];
+    for (size_t i = 0; fault.status == 0 && i < target.segment_count && i < SEGMENTS_MAX; i++)
+        HOLDS(utf8_check(target.segments[i], SIZE_MAX) == UTF8_OK);
+    for (size_t i = 0; i < target.parameters.count; i++) {
+        const struct parameter *parameter = &target.parameters.list[i];
         HOLDS(utf8_check(parameter->name, SIZE_MAX) == UTF8_OK);
         HOLDS(utf8_check(parameter->value, SIZE_MAX) == UTF8_OK);
         if (format == FORMAT_NONE && strcmp(parameter->name, "format") == 0)

@@ -3,17 +3,18 @@
 #include <stdint.h>
 #include <string.h>
 
-static uint64_t fnv_1a(uint64_t hash, const char *string)
+static uint64_t fnv_1a(uint64_t hash, const char *bytes, size_t length)
 {
-    for (; *string; string++)
-        hash = (hash ^ (unsigned char)*string) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
     return hash;
 }
 
-void entity_tag_of(const char *content_type, const char *body, char tag[ENTITY_TAG_SIZE])
+void entity_tag_of(const char *content_type, const struct text *body, char tag[ENTITY_TAG_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
-    uint64_t hash = fnv_1a(fnv_1a(UINT64_C(0xcbf29ce484222325), content_type), body);
+    uint64_t hash = fnv_1a(UINT64_C(0xcbf29ce484222325), content_type, strlen(content_type));
+    hash = fnv_1a(hash, body->bytes, body->length);
     memcpy(tag, "\"0123456789abcdef\"", ENTITY_TAG_SIZE);
     for (int i = ENTITY_TAG_SIZE - 3; i > 0; i--, hash >>= 4)
         tag[i] = digits[hash & 0xF];

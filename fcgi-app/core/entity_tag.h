@@ -3,6 +3,8 @@
 #ifndef ENTITY_TAG_H
 #define ENTITY_TAG_H
 
+#include "text.h"
+
 #include <stdbool.h>
 
 enum { ENTITY_TAG_SIZE = 19 }; /* two quotes, 16 hexadecimal digits, NUL */
@@ -13,7 +15,7 @@ enum { ENTITY_TAG_SIZE = 19 }; /* two quotes, 16 hexadecimal digits, NUL */
  * representations of one resource need to fear a collision: nobody but the operator chooses what
  * they hold.
  */
-__attribute__((nonnull)) void entity_tag_of(const char *content_type, const char *body,
+__attribute__((nonnull)) void entity_tag_of(const char *content_type, const struct text *body,
                                             char tag[ENTITY_TAG_SIZE]);
 
 /* RFC 9110 section 8.8.3.2: weak tags equal none (If-Match), or may equal (If-None-Match). */

@@ -27,12 +27,22 @@ enum parameters { PARAMETERS_NONE, PARAMETERS_UTF8, PARAMETERS_OTHER };
 struct media_range {
     struct span type, subtype;
     enum parameters parameters;
+    bool other_charset; /* than UTF-8 */
     int quality;
 };
 
+static const char *const names[FORMATS] = {"text", "html", "json"};
+
+void format_names(unsigned formats, const char *named[FORMATS + 1])
+{
+    for (enum format format = 0; format < FORMATS; format++)
+        if (formats & 1U << format)
+            *named++ = names[format];
+    *named = NULL;
+}
+
 enum format format_named(const char *name)
 {
-    static const char *const names[FORMATS] = {"text", "html", "json"};
     for (enum format format = 0; format < FORMATS; format++)
         if (strcmp(name, names[format]) == 0)
             return format;
@@ -120,7 +130,8 @@ static bool take_parameter(const char **cursor, struct media_range *range)
         return false;
     if (span_is(name, "q"))
         return read_quality(value, &range->quality);
-    if (!span_is(name, "charset") || !value_is(value, "utf-8"))
+    range->other_charset |= span_is(name, "charset") && !value_is(value, "utf-8");
+    if (!span_is(name, "charset") || range->other_charset)
         range->parameters = PARAMETERS_OTHER;
     else if (range->parameters == PARAMETERS_NONE)
         range->parameters = PARAMETERS_UTF8;
@@ -138,6 +149,16 @@ static bool take_range(const char **cursor, struct media_range *range)
         if (!take_parameter(cursor, range))
             return false;
     return **cursor == ',' || **cursor == '\0';
+}
+
+bool media_type_is(const char *content_type, const char *media_type)
+{
+    struct media_range range;
+    const size_t length = strcspn(media_type, "/");
+    skip_space(&content_type);
+    return take_range(&content_type, &range) && !*content_type && !range.other_charset &&
+           range.type.length == length && strncasecmp(range.type.start, media_type, length) == 0 &&
+           span_is(range.subtype, media_type + length + 1);
 }
 
 /* How closely range describes the type in UTF-8: 0 for not at all, else more is more specific. */
@@ -191,20 +212,21 @@ static void weigh_all(const char *accept, int qualities[])
         qualities[i] = QUALITY_ONE;
 }
 
-static enum format highest(const int qualities[])
+static enum format highest(const int qualities[], unsigned formats)
 {
     enum format best = FORMAT_NONE;
     for (enum format format = 0; format < FORMATS; format++)
-        if (qualities[format] > (best == FORMAT_NONE ? 0 : qualities[best]))
+        if (formats & 1U << format &&
+            qualities[format] > (best == FORMAT_NONE ? 0 : qualities[best]))
             best = format;
     return best;
 }
 
-enum format format_negotiate(const char *accept)
+enum format format_negotiate(const char *accept, unsigned formats)
 {
     int qualities[MEDIA_TYPES];
     weigh_all(accept, qualities);
-    return highest(qualities);
+    return highest(qualities, formats);
 }
 
 enum format format_negotiate_problem(const char *accept)
@@ -213,6 +235,6 @@ enum format format_negotiate_problem(const char *accept)
     weigh_all(accept, qualities);
     if (qualities[MEDIA_PROBLEM] > qualities[FORMAT_JSON])
         qualities[FORMAT_JSON] = qualities[MEDIA_PROBLEM];
-    const enum format format = highest(qualities);
+    const enum format format = highest(qualities, ~0U);
     return format == FORMAT_NONE ? FORMAT_TEXT : format;
 }

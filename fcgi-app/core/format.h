@@ -2,19 +2,31 @@
 #ifndef FORMAT_H
 #define FORMAT_H
 
+#include <stdbool.h>
+
 enum format { FORMAT_TEXT, FORMAT_HTML, FORMAT_JSON, FORMATS, FORMAT_NONE = FORMATS };
 
 /* The format that ?format= calls by this name, FORMAT_NONE when there is none. */
 __attribute__((nonnull, warn_unused_result)) enum format format_named(const char *name);
 
+/* The names of the formats of which the bits are set (1 << FORMAT_TEXT), then NULL. */
+__attribute__((nonnull)) void format_names(unsigned formats, const char *names[FORMATS + 1]);
+
+/* Whether a Content-Type is this media type, whatever its parameters, but in no other charset than
+ * UTF-8 (RFC 9110 section 8.3). */
+__attribute__((nonnull, warn_unused_result)) bool media_type_is(const char *content_type,
+                                                                const char *media_type);
+
 /*
- * Proactive negotiation, RFC 9110 section 12.5.1: the format with the highest quality value, the
+ * Proactive negotiation, RFC 9110 section 12.5.1: of the formats of which the bits are set the one
+ * with the highest quality value, the
  * most specific media range deciding for each. Equal qualities go to text, then HTML, then JSON.
  * accept is the Accept field's value. NULL, an empty value and one without a single well-formed
  * media range accept everything; ill-formed ranges beside well-formed ones are passed over.
  * FORMAT_NONE when nothing is acceptable.
  */
-__attribute__((warn_unused_result)) enum format format_negotiate(const char *accept);
+__attribute__((warn_unused_result)) enum format format_negotiate(const char *accept,
+                                                                 unsigned formats);
 
 /*
  * The same for an error, whose JSON form is application/problem+json (RFC 9457) and is also

@@ -1,28 +1,30 @@
-/* What a handler gets and what it is expected to do. The handlers are in ../handlers, one a file;
- * the table of routes is in respond.c. */
+/* What a handler gets and what it is expected to do. The handlers are in ../handlers, one a file.
+ */
 #ifndef HANDLER_H
 #define HANDLER_H
 
 #include "format.h"
+#include "parameter.h"
 #include "request.h"
 #include "response.h"
+#include "route.h"
 #include "settings.h"
-#include "target.h"
 
 struct context {
     const struct settings *settings;
     const struct request *request;
-    const struct target *target;
-    enum format requested; /* by ?format=, FORMAT_NONE when it is absent or means nothing */
+    enum format requested;         /* by ?format=, FORMAT_NONE when it is absent or means nothing */
+    struct parameters *parameters; /* see parameters_read */
 };
 
 /*
- * Fills response, which comes as response_init leaves it, for a GET. HEAD, OPTIONS and
- * If-None-Match are not its business. On an error it calls problem() and returns.
+ * A handler fills response, which comes as response_init leaves it, with its route set. HEAD comes
+ * to it as GET would. HEAD's body, OPTIONS, other methods, If-None-Match, and what a route says of
+ * bodies are not its business. On an error it calls problem() and returns.
  */
-typedef void handler(const struct context *context, struct response *response);
-
-handler greeting, health, ready, version;
+#define ROUTE(handler_, ...) handler handler_;
+#include "../routes.def"
+#undef ROUTE
 
 /*
  * Makes response an error: status with its reason phrase and detail, a sentence for the client,
@@ -31,6 +33,22 @@ handler greeting, health, ready, version;
  */
 __attribute__((nonnull)) void problem(const struct context *context, struct response *response,
                                       int status, const char *detail);
+
+/* The same for a 500, with a reason for the log. */
+__attribute__((nonnull)) void internal_error(const struct context *context,
+                                             struct response *response, const char *reason);
+
+/*
+ * The format of the route's that the client asks for, by ?format= or else by Accept. Sets
+ * response's content type and whether it varies. FORMAT_NONE when nothing is acceptable, and
+ * response is as it was, but for that it varies.
+ */
+__attribute__((nonnull, warn_unused_result)) enum format
+choose_format(const struct context *context, struct response *response);
+
+/* The error for what choose_format refuses: a 406 that lists the route's formats. */
+__attribute__((nonnull)) void not_acceptable(const struct context *context,
+                                             struct response *response);
 
 /* The content type, charset included, of a response in format that is no error. */
 __attribute__((returns_nonnull)) const char *content_type(enum format format);

@@ -71,3 +71,27 @@ void problem(const struct context *context, struct response *response, int statu
         add_text(&response->body, status, detail, id);
     }
 }
+
+void internal_error(const struct context *context, struct response *response, const char *reason)
+{
+    problem(context, response, 500, "The answer could not be put together.");
+    response->failure = reason;
+}
+
+void not_acceptable(const struct context *context, struct response *response)
+{
+    static const char *const types[FORMATS] = {"text/plain", "text/html", "application/json"};
+    const char *offered[FORMATS + 1] = {NULL}, *formats[FORMATS + 1];
+    char detail[256];
+    struct text text = text_in(detail, sizeof(detail));
+    for (size_t format = 0, count = 0; format < FORMATS; format++)
+        if (response->route->formats & 1U << format)
+            offered[count++] = types[format];
+    format_names(response->route->formats, formats);
+    text_add(&text, "This comes as ");
+    text_add_list(&text, offered);
+    text_add(&text, "; ?format= chooses ");
+    text_add_list(&text, formats);
+    text_add(&text, " whatever Accept says.");
+    problem(context, response, 406, detail);
+}

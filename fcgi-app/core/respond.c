@@ -6,23 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-const struct route routes[ROUTES] = {
-    {"/", greeting, true, false},
-    {"/health", health, false, false},
-    {"/ready", ready, false, false},
-    {"/version", version, false, false},
-};
-
-bool any_route_waits(void)
-{
-    for (size_t i = 0; i < ROUTES; i++)
-        if (routes[i].waits)
-            return true;
-    return false;
-}
-
-static const char allowed_methods[] = "GET, HEAD, OPTIONS";
+#include <strings.h>
 
 const char *content_type(enum format format)
 {
@@ -34,26 +18,19 @@ const char *content_type(enum format format)
     return types[format];
 }
 
-const char *const methods[METHODS] = {"GET",    "HEAD",  "OPTIONS", "POST",  "PUT",
-                                      "DELETE", "PATCH", "CONNECT", "TRACE", "_OTHER"};
-
-size_t method_index(const char *method)
+enum format choose_format(const struct context *context, struct response *response)
 {
-    size_t i = 0;
-    while (i < METHODS - 1 && strcmp(method, methods[i]) != 0)
-        i++;
-    return i;
+    const unsigned formats = response->route->formats;
+    response->varies = context->requested == FORMAT_NONE;
+    const enum format format =
+        response->varies ? format_negotiate(context->request->accept, formats) : context->requested;
+    if (!(formats & 1U << format))
+        return FORMAT_NONE;
+    response->content_type = content_type(format);
+    return format;
 }
 
-static const struct route *route_to(const char *path)
-{
-    for (size_t i = 0; i < ROUTES; i++)
-        if (strcmp(path, routes[i].path) == 0)
-            return &routes[i];
-    return NULL;
-}
-
-/* A body means nothing to any route, but one that is cut short or ill-declared says that the
+/* Of any request: a body is cut short or ill-declared says that the
  * request is not what the client sent. */
 static void check_body(const struct request *request, struct fault *fault)
 {
@@ -68,21 +45,13 @@ static void check_body(const struct request *request, struct fault *fault)
     }
 }
 
-static bool is_token(const char *method)
-{
-    const char *end = method;
-    while (is_token_character(*end))
-        end++;
-    return end > method && !*end;
-}
-
 /* Before the path: a method that is not known is known for no resource (RFC 9110 section 9.1). */
 static void check_method(const char *method, struct fault *fault)
 {
-    if (method_index(method) < METHODS - 1)
+    if (method_index(method) != METHOD_OTHER)
         return;
     if (is_token(method))
-        fault_set(fault, 501, "The method is not known here; GET, HEAD and OPTIONS are.");
+        fault_set(fault, 501, "The method is not known here.");
     else
         fault_set(fault, 400, "The method is no token.");
 }
@@ -90,36 +59,85 @@ static void check_method(const char *method, struct fault *fault)
 static void options(struct response *response)
 {
     response->status = 204;
-    response->allow = allowed_methods;
+    response->tells_methods = true;
 }
 
 static void method_not_allowed(const struct context *context, struct response *response)
 {
-    problem(context, response, 405, "This resource allows GET, HEAD and OPTIONS.");
-    response->allow = allowed_methods;
+    const char *allowed[METHODS + 1] = {NULL};
+    char detail[128];
+    struct text text = text_in(detail, sizeof(detail));
+    for (enum method method = 0, count = 0; method < METHODS; method++)
+        if (route_allows(response->route, method))
+            allowed[count++] = methods[method];
+    text_add(&text, "This resource allows ");
+    text_add_list(&text, allowed);
+    text_add(&text, ".");
+    problem(context, response, 405, detail);
+    response->tells_methods = true;
 }
 
-static void fail(const struct context *context, struct response *response, const char *why)
+/* RFC 9110 section 15.5.16: Accept says what is supported. */
+static void type_not_supported(const struct context *context, struct response *response)
 {
-    problem(context, response, 500, "The answer could not be put together.");
-    response->failure = why;
+    const char *const *types = response->route->body_types;
+    char detail[256];
+    struct text text = text_in(detail, sizeof(detail));
+    text_add(&text, "This resource takes ");
+    text_add_list(&text, types);
+    text_add(&text, " in UTF-8, and Content-Type must say so.");
+    problem(context, response, 415, detail);
+    text = text_in(detail, sizeof(detail));
+    for (; *types; types++) {
+        text_add(&text, *types);
+        text_add(&text, types[1] ? ", " : "");
+    }
+    response_add_field(response, "Accept", detail);
+}
+
+static bool has_type(const struct request *request, const char *const *types)
+{
+    if (request->content_encoding && strcasecmp(request->content_encoding, "identity") != 0)
+        return false;
+    while (*types && !(request->content_type && media_type_is(request->content_type, *types)))
+        types++;
+    return *types;
+}
+
+/* Whether the route takes the body that came; an empty one is none, and needs no type. */
+static bool takes_body(const struct context *context, struct response *response)
+{
+    const struct request *request = context->request;
+    const struct route *route = response->route;
+    if (!route_takes_body(route, method_index(request->method)) || request->body_length == 0)
+        return true;
+    if (request->body_length > route->body_max) {
+        struct fault fault;
+        fault_set(&fault, 413, "The body is longer than %zu bytes.", route->body_max);
+        problem(context, response, fault.status, fault.detail);
+        return false;
+    }
+    if (has_type(request, route->body_types))
+        return true;
+    type_not_supported(context, response);
+    return false;
 }
 
 static void dispatch(const struct context *context, struct response *response)
 {
-    const struct route *route = route_to(context->target->path);
-    const char *method = context->request->method;
-    response->route = route;
-    if (!route)
+    const enum method method = method_index(context->request->method);
+    if (!response->route)
         problem(context, response, 404, "There is nothing here. The greeting is at /.");
-    else if (strcmp(method, "OPTIONS") == 0)
+    else if (method == METHOD_OPTIONS)
         options(response);
-    else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+    else if (!route_allows(response->route, method))
         method_not_allowed(context, response);
-    else if (route->waits && context->request->defers)
+    else if (!takes_body(context, response))
+        return;
+    else if (response->route->waits && context->request->defers)
         response->deferred = true;
     else
-        route->handle(context, response);
+        response->route->handle(context, response);
 }
 
 static bool is_given(const char *field)
@@ -147,14 +165,26 @@ static void apply_preconditions(const struct context *context, struct response *
     }
 }
 
-/* What the route and its handler have left open. */
+static bool is_reading(const struct request *request)
+{
+    return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
+/* What the route and its handler have left open. Preconditions of other methods are their
+ * handlers', who have to look at them before they change anything. */
 static void complete(const struct context *context, struct response *response)
 {
     if (response->body.overflowed)
-        fail(context, response, "the body does not fit, or memory is short");
+        internal_error(context, response, "the body does not fit, or memory is short");
+    else if (response->fields.overflowed)
+        internal_error(context, response, "the header fields do not fit");
+    else if (response->failure && response->status != 500)
+        internal_error(context, response, response->failure);
+    if (response->status == 500 && !response->failure)
+        response->failure = "the handler says so";
     if (response->tagged)
-        entity_tag_of(response->content_type, response->body.bytes, response->entity_tag);
-    if (response->status == 200)
+        entity_tag_of(response->content_type, &response->body, response->entity_tag);
+    if (response->status == 200 && is_reading(context->request))
         apply_preconditions(context, response);
     if (strcmp(context->request->method, "HEAD") == 0)
         response->head_only = true;
@@ -167,11 +197,14 @@ void respond(const struct settings *settings, const struct request *request,
     struct fault fault;
     response_init(response);
     target_parse(request->target, &target, &fault);
-    const struct context context = {settings, request, &target, target_format(request->target)};
+    const struct context context = {settings, request, target_format(request->target),
+                                    &target.parameters};
     if (fault.status == 0)
         check_body(request, &fault);
     if (fault.status == 0)
         check_method(request->method, &fault);
+    if (fault.status == 0)
+        response->route = route_to(&target, &fault);
     if (fault.status != 0)
         problem(&context, response, fault.status, fault.detail);
     else

@@ -1,6 +1,9 @@
 #include "response.h"
 
+#include "token.h"
+
 #include <string.h>
+#include <strings.h>
 
 void response_init(struct response *response)
 {
@@ -10,12 +13,13 @@ void response_init(struct response *response)
     response->deferred = false;
     response->content_type = NULL;
     response->caching = CACHING_NONE;
-    response->allow = NULL;
+    response->tells_methods = false;
     response->varies = false;
     response->quotes_input = false;
     response->tagged = false;
     response->entity_tag[0] = '\0';
     response->head_only = false;
+    response->fields = text_in(response->field_bytes, sizeof(response->field_bytes));
     response->body = text_in(response->body_bytes, sizeof(response->body_bytes));
 }
 
@@ -25,15 +29,28 @@ void response_init(struct response *response)
     }
 const struct status statuses[STATUSES] = {
     STATUS(200, "OK"),
+    STATUS(201, "Created"),
+    STATUS(202, "Accepted"),
     STATUS(204, "No Content"),
+    STATUS(301, "Moved Permanently"),
+    STATUS(302, "Found"),
+    STATUS(303, "See Other"),
     STATUS(304, "Not Modified"),
+    STATUS(307, "Temporary Redirect"),
+    STATUS(308, "Permanent Redirect"),
     STATUS(400, "Bad Request"),
+    STATUS(401, "Unauthorized"),
+    STATUS(403, "Forbidden"),
     STATUS(404, "Not Found"),
     STATUS(405, "Method Not Allowed"),
     STATUS(406, "Not Acceptable"),
+    STATUS(409, "Conflict"),
     STATUS(412, "Precondition Failed"),
     STATUS(413, "Content Too Large"),
     STATUS(414, "URI Too Long"),
+    STATUS(415, "Unsupported Media Type"),
+    STATUS(422, "Unprocessable Content"),
+    STATUS(429, "Too Many Requests"),
     STATUS(500, "Internal Server Error"),
     STATUS(501, "Not Implemented"),
     STATUS(503, "Service Unavailable"),
@@ -56,6 +73,63 @@ const char *status_line(int code)
 const char *reason_phrase(int code)
 {
     return status_line(code) + sizeof("404");
+}
+
+/* Of the service, and of nginx, which would hand on a second one. */
+static bool is_reserved(const char *name)
+{
+    static const char *const reserved[] = {
+        "Access-Control-Allow-Headers",
+        "Access-Control-Allow-Methods",
+        "Access-Control-Allow-Origin",
+        "Access-Control-Max-Age",
+        "Age",
+        "Allow",
+        "Cache-Control",
+        "Connection",
+        "Content-Length",
+        "Content-Security-Policy",
+        "Content-Type",
+        "Cross-Origin-Opener-Policy",
+        "Cross-Origin-Resource-Policy",
+        "Date",
+        "ETag",
+        "Keep-Alive",
+        "Referrer-Policy",
+        "Server",
+        "Status",
+        "Transfer-Encoding",
+        "Vary",
+        "X-Cache",
+        "X-Content-Type-Options",
+        "X-Request-Id",
+        "X-Robots-Tag",
+    };
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+        if (strcasecmp(name, reserved[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_field_value(const char *value)
+{
+    while (*value == '\t' || (*value >= ' ' && *value <= '~'))
+        value++;
+    return !*value;
+}
+
+void response_add_field(struct response *response, const char *name, const char *value)
+{
+    if (!is_token(name) || !is_field_value(value)) {
+        response->failure = "a header field is not well-formed";
+    } else if (is_reserved(name)) {
+        response->failure = "a header field is the service's own";
+    } else {
+        text_add(&response->fields, name);
+        text_add(&response->fields, ": ");
+        text_add(&response->fields, value);
+        text_add(&response->fields, "\r\n");
+    }
 }
 
 /* name comes with its colon. */
@@ -90,6 +164,13 @@ static void add_security(struct text *head, const struct response *response)
         text_add(head, "Cross-Origin-Opener-Policy: same-origin\r\n");
 }
 
+static void add_methods(struct text *head, const char *name, const struct route *route)
+{
+    text_add(head, name);
+    route_add_methods(route, head);
+    text_add(head, "\r\n");
+}
+
 /* https://fetch.spec.whatwg.org/#http-cors-protocol. What is public is so for everybody, without
  * regard to Origin, so that it need not vary. The preflight is the answer to OPTIONS. */
 static void add_sharing(struct text *head, const struct response *response)
@@ -99,10 +180,11 @@ static void add_sharing(struct text *head, const struct response *response)
         return;
     }
     text_add(head, "Access-Control-Allow-Origin: *\r\n");
-    if (response->status == 204)
-        text_add(head, "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"
-                       "Access-Control-Allow-Headers: *\r\n"
-                       "Access-Control-Max-Age: 86400\r\n");
+    if (!response->tells_methods || response->status != 204)
+        return;
+    add_methods(head, "Access-Control-Allow-Methods: ", response->route);
+    text_add(head, "Access-Control-Allow-Headers: *\r\n"
+                   "Access-Control-Max-Age: 86400\r\n");
 }
 
 /* A 204 has no content to describe; a 304 leaves that to the response the client has stored
@@ -127,14 +209,15 @@ size_t response_print(const struct response *response, char *bytes, size_t size)
         text_add(&out, "Vary: Accept\r\n");
     if (*response->entity_tag)
         add_field(&out, "ETag: ", response->entity_tag);
-    if (response->allow)
-        add_field(&out, "Allow: ", response->allow);
+    if (response->tells_methods)
+        add_methods(&out, "Allow: ", response->route);
     if (response->status == 503) /* seconds; a 503 here is over soon: RFC 9110 section 15.6.4 */
         text_add(&out, "Retry-After: 1\r\n");
     add_security(&out, response);
     add_sharing(&out, response);
+    text_add_bytes(&out, response->fields.bytes, response->fields.length);
     text_add(&out, "\r\n");
     if (!response->head_only)
-        text_add(&out, response->body.bytes);
+        text_add_bytes(&out, response->body.bytes, response->body.length);
     return out.overflowed ? 0 : out.length;
 }

@@ -3,14 +3,16 @@
 #define RESPONSE_H
 
 #include "entity_tag.h"
+#include "route.h"
 #include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 enum {
-    RESPONSE_BODY_MAX = 64 * 1024,              /* bytes */
-    RESPONSE_MAX = RESPONSE_BODY_MAX + 2 * 1024 /* with the header fields */
+    RESPONSE_BODY_MAX = 64 * 1024, /* bytes */
+    FIELDS_MAX = 2 * 1024,         /* bytes of the fields that a handler adds */
+    RESPONSE_MAX = RESPONSE_BODY_MAX + FIELDS_MAX + 2 * 1024 /* with all the header fields */
 };
 
 /* Who may keep a response, and for how long: decided here, for all routes. */
@@ -22,35 +24,35 @@ enum caching {
     CACHING_SHARED
 };
 
-struct context;
-struct response;
-
-struct route {
-    const char *path;
-    void (*handle)(const struct context *context, struct response *response); /* see handler.h */
-    bool is_public; /* the scripts of any origin may read the answers (CORS) */
-    bool waits;     /* the handler may wait, as for a database: workers of its own call it */
-};
-
 struct response {
     int status;
     const struct route *route; /* that was taken, NULL: none */
-    const char *failure;       /* why status is 500, for the log; NULL where it is not */
+    const char *failure;       /* why status is 500, for the log; NULL: nobody has said */
     bool deferred;             /* the handler waits and was not called: there is no answer yet */
     const char *content_type;  /* NULL where there is no body (204) */
     enum caching caching;
-    const char *allow;                /* Allow, or NULL */
+    bool tells_methods;               /* in Allow: those of its route */
     bool varies;                      /* chosen by Accept */
     bool quotes_input;                /* not to be found by search engines */
     bool tagged;                      /* has an entity tag: a hash of its type and body */
     char entity_tag[ENTITY_TAG_SIZE]; /* "": none */
-    bool head_only;   /* the body stays here (HEAD, 304); its length is known all the same */
-    struct text body; /* lies in body_bytes */
+    bool head_only;     /* the body stays here (HEAD, 304); its length is known all the same */
+    struct text fields; /* a handler's own, whole lines in field_bytes: see response_add_field */
+    struct text body;   /* lies in body_bytes; may hold any bytes */
+    char field_bytes[FIELDS_MAX];
     char body_bytes[RESPONSE_BODY_MAX];
 };
 
 /* Makes response an empty one: 200, not stored by any cache, no content type. */
 __attribute__((nonnull)) void response_init(struct response *response);
+
+/*
+ * Adds a header field of the handler's own. Where name is no token, value has other than printable
+ * ASCII, spaces and tabs, or the service or the web server sets such a field itself, and where
+ * FIELDS_MAX bytes are not enough, the response is going to be a 500, and the log says why.
+ */
+__attribute__((nonnull)) void response_add_field(struct response *response, const char *name,
+                                                 const char *value);
 
 /*
  * Writes header fields, and the body where it is to be sent, to bytes, with a NUL behind. Returns
@@ -59,7 +61,7 @@ __attribute__((nonnull)) void response_init(struct response *response);
 __attribute__((nonnull, warn_unused_result)) size_t response_print(const struct response *response,
                                                                    char *bytes, size_t size);
 
-enum { STATUSES = 14 }; /* that this service uses, and one for all others */
+enum { STATUSES = 27 }; /* that this service uses, and one for all others */
 
 /* RFC 9110 section 15. The last one is for what is none of the others: its code is 0. */
 extern const struct status {

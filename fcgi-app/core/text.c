@@ -12,7 +12,7 @@ struct text text_in(char *buffer, size_t size)
     return (struct text){.bytes = buffer, .size = size};
 }
 
-static void add_bytes(struct text *text, const char *bytes, size_t length)
+void text_add_bytes(struct text *text, const char *bytes, size_t length)
 {
     if (text->overflowed || length >= text->size - text->length) {
         text->overflowed = true;
@@ -25,7 +25,15 @@ static void add_bytes(struct text *text, const char *bytes, size_t length)
 
 void text_add(struct text *text, const char *string)
 {
-    add_bytes(text, string, strlen(string));
+    text_add_bytes(text, string, strlen(string));
+}
+
+void text_add_list(struct text *text, const char *const words[])
+{
+    for (size_t i = 0; words[i]; i++) {
+        text_add(text, i == 0 ? "" : words[i + 1] ? ", " : " and ");
+        text_add(text, words[i]);
+    }
 }
 
 void text_add_number(struct text *text, size_t number)
@@ -64,7 +72,7 @@ void text_add_html(struct text *text, const char *string)
         if (entity)
             text_add(text, entity);
         else
-            add_bytes(text, string, 1);
+            text_add_bytes(text, string, 1);
     }
 }
 
@@ -98,7 +106,7 @@ void text_add_escaped(struct text *text, const char *string, enum escape escape,
             text_add(text, cut);
             return;
         }
-        add_bytes(text, *escaped ? escaped : string, added);
+        text_add_bytes(text, *escaped ? escaped : string, added);
         string += taken;
     }
 }

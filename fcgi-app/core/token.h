@@ -13,4 +13,12 @@ static inline bool is_token_character(char character)
            (character && strchr("!#$%&'*+-.^_`|~", character));
 }
 
+static inline bool is_token(const char *string)
+{
+    const char *end = string;
+    while (is_token_character(*end))
+        end++;
+    return end > string && !*end;
+}
+
 #endif

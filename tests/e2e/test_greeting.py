@@ -308,7 +308,8 @@ def test_a_method_that_is_not_known_is_a_501(port, target, method):
 @pytest.mark.parametrize("target", [*ROUTES, "/?name=Ada"])
 def test_options_is_a_204_that_names_the_allowed_methods(port, target):
     answer = ask(port, target, "OPTIONS")
-    assert (answer.status, answer["Allow"]) == (204, "GET, HEAD, OPTIONS"), str(answer)
+    allowed = "GET, HEAD, OPTIONS" + (", POST" if target[:2] in ("/", "/?") else "")
+    assert (answer.status, answer["Allow"]) == (204, allowed), str(answer)
     assert answer.body == b"", str(answer)
 
 
@@ -462,6 +463,14 @@ def test_ranges_and_dates_mean_nothing_here(port, fields):
 # --- Browsers -------------------------------------------------------------------------------
 
 
+def test_a_name_may_stand_in_the_path(port):
+    answer = ask(port, "/greetings/Zo%C3%AB%2Fb")
+    assert (answer.status, answer.text) == (200, "Hello Zoë/b\n"), str(answer)
+    assert answer["Cache-Control"] == "private, no-cache", str(answer)
+    check_problem(ask(port, "/greetings/%FF"), 400)
+    check_problem(ask(port, "/greetings/"), 404)
+
+
 @pytest.mark.parametrize("target", ["/", "/?name=Ada&format=json", "/?format=xml"])
 def test_scripts_of_any_origin_may_read_the_greeting(port, target):
     answer = ask(port, target, Origin="https://example.org")
@@ -476,7 +485,7 @@ def test_scripts_of_any_origin_may_read_the_greeting(port, target):
     )
     assert preflight.status == 204, str(preflight)
     assert preflight["Access-Control-Allow-Origin"] == "*", str(preflight)
-    assert preflight["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS", str(preflight)
+    assert preflight["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS, POST", str(preflight)
     assert preflight["Access-Control-Allow-Headers"] == "*", str(preflight)
 
 

@@ -78,7 +78,7 @@ def test_requests_are_counted_by_route_method_and_status(start, metrics_port):
         ("/version", "GET", 200, 3),
         ("/health?format=json", "GET", 200, 2),
         ("/?name=", "GET", 400, 4),
-        ("/", "POST", 405, 2),
+        ("/", "PUT", 405, 2),
     ]
     for target, method, status, times in sent:
         for _ in range(times):

@@ -264,7 +264,7 @@ def test_behind_a_413_the_connection_ends(port, fields, body):
 def test_a_length_of_zero_is_no_body(port):
     answer = ask(port, "/", Content_Length="00")
     assert (answer.status, answer.text) == (200, "Hello World\n"), str(answer)
-    check_problem(ask(port, "/", "POST", Content_Length="0"), 405)
+    check_problem(ask(port, "/", "PUT", Content_Length="0"), 405)
     assert ask(port, "/", Content_Length="0", Host="[::1]:80").status == 200
 
 

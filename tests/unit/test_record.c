@@ -478,7 +478,7 @@ static const char *printed(const struct incoming *incoming, uint8_t *content, si
     return text;
 }
 
-TEST(a_request_is_printed_with_its_parameters_and_nothing_else)
+TEST(a_request_is_printed_with_its_parameters_and_its_body)
 {
     static const struct {
         int line;
@@ -486,9 +486,13 @@ TEST(a_request_is_printed_with_its_parameters_and_nothing_else)
     } cases[] = {
         {__LINE__, "B1 P1 S1", "B1.8 P1.0 S1.0"},
         {__LINE__, "B258+9 P258.4+4 P258+4 S258+8", "B258.8 P258.4 P258.0 S258.0"},
-        {__LINE__, "B1 P1.3 P1.4+9 P1 S1.9 S1", "B1.8 P1.7 P1.0 S1.0"},
+        {__LINE__, "B1 P1.3 P1.4+9 P1 S1.9 S1", "B1.8 P1.7 P1.0 S1.9 S1.0"},
         {__LINE__, "B1 P1.3 B2 P2.9 P1 S2.8 S1", "B1.8 P1.3 P1.0 S1.0"},
         {__LINE__, "B1 P1.65535 P1 S1", "B1.8 P1.65535 P1.0 S1.0"},
+        {__LINE__, "B1 P1 S1.1 S1.2+9 S1.3 S1", "B1.8 P1.0 S1.6 S1.0"},
+        {__LINE__, "B1 P1 S1.65535 S1.1 S1", "B1.8 P1.0 S1.1 S1.65535 S1.0"},
+        {__LINE__, "B1 P1 S1.65535 S1.2 S1", "B1.8 P1.0 S1.0"},
+        {__LINE__, "B1 P1 S1.65535 S1.65535 S1.1 S1", "B1.8 P1.0 S1.0"},
         {__LINE__, "B1 P1.65535 P1.2 P1 S1", "B1.8 P1.2 P1.65535 P1.0 S1.0"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -745,7 +749,7 @@ int main(void)
         cmocka_unit_test(too_long_a_body_is_not_waited_for),
         cmocka_unit_test(parameters_are_kept_up_to_512_KiB),
         cmocka_unit_test(parameters_are_pairs_of_which_nothing_is_missing),
-        cmocka_unit_test(a_request_is_printed_with_its_parameters_and_nothing_else),
+        cmocka_unit_test(a_request_is_printed_with_its_parameters_and_its_body),
         cmocka_unit_test(parameters_are_printed_as_they_came),
         cmocka_unit_test(a_request_that_gets_no_answer_is_told_its_end),
         cmocka_unit_test(an_answer_is_wrapped_in_records),

@@ -167,7 +167,8 @@ TEST(a_request_is_routed_by_its_decoded_path)
     check_got(TABLE(cases));
 }
 
-static const char *const resources[] = {"/", "/health", "/ready", "/version"};
+/* All but the first, which takes a POST. */
+static const char *const resources[] = {"/greetings/Ada", "/health", "/ready", "/version"};
 
 TEST(each_route_answers_get_head_and_options)
 {
@@ -361,7 +362,8 @@ TEST(a_target_that_cannot_be_taken_apart_is_a_bad_request)
         {__LINE__, "/?name=%FF", "The query parameter \"name\" is not valid UTF-8."},
         {__LINE__, "/?name=%0d%0aX:y", "The query parameter \"name\" has a control character."},
         {__LINE__, "/?a&%00", "The name of query parameter 2 has a NUL character."},
-        {__LINE__, "/?a&b&c&d&e&f&g&h&i&j&k&l&m&n&o&p&q", "The query has more than 16 parameters."},
+        {__LINE__, "/?a&b&c&d&e&f&g&h&i&j&k&l&m&n&o&p&q",
+         "The request has more than 16 parameters."},
         {__LINE__, "/?<b>\"&=%FF", "The query parameter \"\" is not valid UTF-8."},
         {__LINE__, "/?<b>'\"=%FF", "The query parameter \"<b>'\"\" is not valid UTF-8."},
     };
@@ -377,7 +379,7 @@ TEST(a_parameter_that_the_greeting_does_not_take_is_a_bad_request)
         {__LINE__, "/?=Ada", "There is no query parameter \"\", only name and format."},
         {__LINE__, "/?name=Ada&a=", "There is no query parameter \"a\", only name and format."},
         {__LINE__, "/?a=&name=Ada", "There is no query parameter \"a\", only name and format."},
-        {__LINE__, "/?%3Cb%3E&amp;", "There is no query parameter \"amp;\", only name and format."},
+        {__LINE__, "/?%3Cb%3E&amp;", "There is no query parameter \"<b>\", only name and format."},
         {__LINE__, "/?%3Cb%3E", "There is no query parameter \"<b>\", only name and format."},
         {__LINE__, "/?%22%5C", "There is no query parameter \"\"\\\", only name and format."},
         {__LINE__, "/?an-over-long-name-is-not-quoted--",
@@ -391,7 +393,7 @@ TEST(a_parameter_that_is_repeated_empty_or_unknown_is_a_bad_request)
     static const struct bad cases[] = {
         {__LINE__, "/?name=Ada&name=Eve", "The query parameter \"name\" is given more than once."},
         {__LINE__, "/?name=Ada&name=Ada", "The query parameter \"name\" is given more than once."},
-        {__LINE__, "/?name=&name=Ada", "The query parameter \"name\" is given more than once."},
+        {__LINE__, "/?name=&name=Ada", "The query parameter \"name\" is empty."},
         {__LINE__, "/?name=", "The query parameter \"name\" is empty."},
         {__LINE__, "/?name", "The query parameter \"name\" is empty."},
         {__LINE__, "/?name=+", "The query parameter \"name\" is blank."},
@@ -443,14 +445,10 @@ TEST(a_method_that_is_not_known_is_so_for_every_path)
         int status;
         const char *title, *detail;
     } cases[] = {
-        {__LINE__, "BREW", 501, "Not Implemented",
-         "The method is not known here; GET, HEAD and OPTIONS are."},
-        {__LINE__, "get", 501, "Not Implemented",
-         "The method is not known here; GET, HEAD and OPTIONS are."},
-        {__LINE__, "GETS", 501, "Not Implemented",
-         "The method is not known here; GET, HEAD and OPTIONS are."},
-        {__LINE__, "PROPFIND", 501, "Not Implemented",
-         "The method is not known here; GET, HEAD and OPTIONS are."},
+        {__LINE__, "BREW", 501, "Not Implemented", "The method is not known here."},
+        {__LINE__, "get", 501, "Not Implemented", "The method is not known here."},
+        {__LINE__, "GETS", 501, "Not Implemented", "The method is not known here."},
+        {__LINE__, "PROPFIND", 501, "Not Implemented", "The method is not known here."},
         {__LINE__, "", 400, "Bad Request", "The method is no token."},
         {__LINE__, "GET ", 400, "Bad Request", "The method is no token."},
         {__LINE__, "G\xC3\x89T", 400, "Bad Request", "The method is no token."},
@@ -524,8 +522,8 @@ TEST(a_format_that_is_given_twice_is_a_bad_request)
 
 TEST(nothing_acceptable_says_what_there_is)
 {
-    static const char detail[] = "The greeting comes as text/plain, text/html or application/json; "
-                                 "?format=text, html or json chooses one whatever Accept says.";
+    static const char detail[] = "This comes as text/plain, text/html and application/json; "
+                                 "?format= chooses text, html and json whatever Accept says.";
     static const char *const accepts[] = {"image/png", "text/*;q=0",
                                           "application/problem+json;q=0"};
     for (size_t i = 0; i < LENGTH(accepts); i++) {
@@ -862,7 +860,8 @@ TEST(preconditions_are_judged_in_their_order)
         {__LINE__, "GET", "/version", "\"a\"", NULL, "412 Precondition Failed"},
         {__LINE__, "GET", "/version", NULL, "\"a\"", "200 OK"},
         {__LINE__, "OPTIONS", "/", "\"a\"", "*", "204 No Content"},
-        {__LINE__, "POST", "/", "\"a\"", "*", "405 Method Not Allowed"},
+        {__LINE__, "POST", "/", "\"a\"", "*", "200 OK"},
+        {__LINE__, "PUT", "/", "\"a\"", "*", "405 Method Not Allowed"},
         {__LINE__, "BREW", "/", "\"a\"", "*", "501 Not Implemented"},
         {__LINE__, "GET", "/nothing", "\"a\"", "*", "404 Not Found"},
         {__LINE__, "GET", "/?name=", "\"a\"", "*", "400 Bad Request"},
@@ -1001,11 +1000,13 @@ TEST(an_error_of_any_detail_fits)
     fault_set(&fault, 405, "%s", repeated("\"", sizeof(fault.detail)));
     for (size_t i = 0; i < LENGTH(formats); i++) {
         const struct request request = {.method = "GET", .target = "/", .accept = formats[i]};
-        const struct context context = {&defaults, &request, NULL, FORMAT_NONE};
+        const struct context context = {
+            .settings = &defaults, .request = &request, .requested = FORMAT_NONE};
         struct response response;
         response_init(&response);
+        response.route = &routes[0];
         problem(&context, &response, fault.status, fault.detail);
-        response.allow = "GET, HEAD, OPTIONS";
+        response.tells_methods = true;
         assert_false(response.body.overflowed);
         char *bytes = walled(__LINE__, RESPONSE_MAX);
         assert_true(response_print(&response, bytes, RESPONSE_MAX) > 0);
@@ -1023,7 +1024,7 @@ TEST(the_largest_body_fits_with_every_field)
     response.caching = CACHING_SHARED;
     response.route = &routes[0];
     response.quotes_input = true;
-    response.allow = "GET, HEAD, OPTIONS";
+    response.tells_methods = true;
     response.varies = true;
     memset(response.entity_tag, 'x', ENTITY_TAG_SIZE - 1);
     response.entity_tag[ENTITY_TAG_SIZE - 1] = '\0';
@@ -1098,8 +1099,10 @@ TEST(a_field_stands_only_where_it_is_of_use)
         {__LINE__, "GET", "/?format=html", ANY, ABSENT, "same-origin", ABSENT},
         {__LINE__, "GET", "/?name=Ada", ANY, "noindex", ABSENT, ABSENT},
         {__LINE__, "GET", "/?x&format=html", ANY, "noindex", "same-origin", ABSENT},
-        {__LINE__, "POST", "/", ANY, "noindex", ABSENT, ABSENT},
-        {__LINE__, "OPTIONS", "/", ANY, ABSENT, ABSENT, "GET, HEAD, OPTIONS"},
+        {__LINE__, "POST", "/", ANY, ABSENT, ABSENT, ABSENT},
+        {__LINE__, "PUT", "/", ANY, "noindex", ABSENT, ABSENT},
+        {__LINE__, "GET", "/greetings/Ada", ANY, "noindex", ABSENT, ABSENT},
+        {__LINE__, "OPTIONS", "/", ANY, ABSENT, ABSENT, "GET, HEAD, OPTIONS, POST"},
         {__LINE__, "OPTIONS", "/health", OWN, ABSENT, ABSENT, ABSENT},
         {__LINE__, "GET", "/health", OWN, ABSENT, ABSENT, ABSENT},
         {__LINE__, "GET", "/version", OWN, ABSENT, ABSENT, ABSENT},

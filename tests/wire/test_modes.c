@@ -126,11 +126,11 @@ static void CGI_refuses_a_negative_length(void **state)
     expect_printed(responder, status, 400, NULL, false);
 }
 
-static void CGI_refuses_POST_behind_its_body(void **state)
+static void CGI_refuses_PUT_behind_its_body(void **state)
 {
     struct responder *responder = *state;
     const int status = run(responder, body_of(5),
-                           WORDS("REQUEST_METHOD=POST", "REQUEST_URI=/", "CONTENT_LENGTH=5"));
+                           WORDS("REQUEST_METHOD=PUT", "REQUEST_URI=/", "CONTENT_LENGTH=5"));
     expect_printed(responder, status, 405, NULL, false);
 }
 
@@ -501,7 +501,7 @@ int main(void)
         cmocka_unit_test_wire(CGI_refuses_too_long_a_target_also_without_REQUEST_URI),
         cmocka_unit_test_wire(CGI_reads_a_body_to_its_declared_length),
         cmocka_unit_test_wire(CGI_refuses_a_negative_length),
-        cmocka_unit_test_wire(CGI_refuses_POST_behind_its_body),
+        cmocka_unit_test_wire(CGI_refuses_PUT_behind_its_body),
         cmocka_unit_test_wire(single_answers_a_CGI_request_too),
         cmocka_unit_test_wire(single_answers_connections_one_after_the_other),
         cmocka_unit_test_wire(single_answers_requests_on_a_kept_connection),

@@ -277,7 +277,7 @@ static void a_body_does_not_reach_into_the_next_request(void **state)
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
         client_ask(client,
                    &(struct request){
-                       .keep = true, .method = "POST", .body = lengths[i], .record_max = 1000});
+                       .keep = true, .method = "PUT", .body = lengths[i], .record_max = 1000});
         expect_answer(client, 405, NULL);
         expect_greeting(client, &kept);
     }

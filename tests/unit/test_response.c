@@ -1,0 +1,78 @@
+/* The header fields that a handler adds. */
+#include "cases.h"
+
+#include "core/response.h"
+
+static const char *printed_with(int line, const char *name, const char *value, bool *failed)
+{
+    static char bytes[RESPONSE_MAX];
+    static struct response response;
+    response_init(&response);
+    response_add_field(&response, name, value);
+    *failed = response.failure != NULL;
+    holds(line, name, "it is printed", response_print(&response, bytes, sizeof(bytes)) > 0);
+    return bytes;
+}
+
+TEST(a_field_is_printed_or_refused_as_a_whole)
+{
+    static const struct {
+        int line;
+        const char *name, *value, *line_sent; /* NULL: refused */
+    } cases[] = {
+        {__LINE__, "Location", "/greetings/a", "\r\nLocation: /greetings/a\r\n"},
+        {__LINE__, "Set-Cookie", "a=b; Secure", "\r\nSet-Cookie: a=b; Secure\r\n"},
+        {__LINE__, "X", "a\tb", "\r\nX: a\tb\r\n"},
+        {__LINE__, "X", "a\r\nSet-Cookie: b", NULL},
+        {__LINE__, "X", "a\nb", NULL},
+        {__LINE__, "X", "\xC3\xA9", NULL},
+        {__LINE__, "X", "\x7F", NULL},
+        {__LINE__, "", "a", NULL},
+        {__LINE__, "X Y", "a", NULL},
+        {__LINE__, "X:", "a", NULL},
+        {__LINE__, "content-type", "a", NULL},
+        {__LINE__, "Status", "200", NULL},
+        {__LINE__, "ETAG", "\"a\"", NULL},
+        {__LINE__, "X-Request-Id", "a", NULL},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        bool failed;
+        const char *bytes = printed_with(cases[i].line, cases[i].name, cases[i].value, &failed);
+        same_number(cases[i].line, cases[i].name, cases[i].line_sent == NULL, failed);
+        if (cases[i].line_sent)
+            holds(cases[i].line, cases[i].name, "the line", strstr(bytes, cases[i].line_sent));
+    }
+}
+
+/* What the service sets itself is not a handler's to set: each field that any answer has. */
+TEST(a_field_of_the_service_is_refused)
+{
+    bool failed;
+    char fields[RESPONSE_MAX];
+    snprintf(fields, sizeof(fields), "%s", printed_with(__LINE__, "X", "a", &failed));
+    for (char *line = strtok(fields, "\r\n"); line; line = strtok(NULL, "\r\n")) {
+        line[strcspn(line, ":")] = '\0';
+        (void)printed_with(__LINE__, line, "a", &failed);
+        same_number(__LINE__, line, strcmp(line, "X") != 0, failed);
+    }
+}
+
+TEST(fields_up_to_their_bound_are_taken)
+{
+    static struct response response;
+    response_init(&response);
+    response_add_field(&response, "X", repeated("a", FIELDS_MAX - 6));
+    assert_false(response.fields.overflowed);
+    response_add_field(&response, "X", "a");
+    assert_true(response.fields.overflowed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_field_is_printed_or_refused_as_a_whole),
+        cmocka_unit_test(a_field_of_the_service_is_refused),
+        cmocka_unit_test(fields_up_to_their_bound_are_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
