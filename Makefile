@@ -241,6 +241,10 @@ mutate: setup-run setup-test build ## Break the code in small ways; print the br
 lint: setup-build setup-run setup-lint ## Check the code's form and look for mistakes without running it
 	@scripts/lint
 
+.PHONY: format
+format: setup-lint ## Write C as lint wants it
+	@git ls-files -z --cached --others --exclude-standard '*.c' '*.h' | xargs -0 clang-format -i
+
 # --- Benchmark ------------------------------------------------------------------------------
 
 .PHONY: bench
