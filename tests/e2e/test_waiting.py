@@ -21,7 +21,6 @@ def service():
         CACHE="off",
     )
     try:
-        running.launch()
         yield running.wait_ready()
         assert running.stop() == 0
     finally:
