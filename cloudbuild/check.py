@@ -70,7 +70,7 @@ def check(url, commit, revision=None, greeting="Hello", name="World", fields=Non
         ("GET", "/?name=Ada", "application/json", 200, JSON, {"greeting": f"{greeting} Ada"}),
         ("GET", "/health", "text/plain", 200, TEXT, b"ok\n"),
         ("GET", "/no-such-page", "application/json", 404, PROBLEM, not_found),
-        ("POST", "/", "application/json", 405, PROBLEM, not_allowed),
+        ("PUT", "/", "application/json", 405, PROBLEM, not_allowed),
     ]
     for method, path, accept, status, media_type, body in questions:
         came = ask(method, url + path, {**(fields or {}), "Accept": accept})

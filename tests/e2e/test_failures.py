@@ -211,11 +211,11 @@ def test_every_line_is_whole(start):
         for result in results:
             result.result()
     # A refused request is logged when nginx has closed its connection, which a stop may cut short.
-    wait_until(lambda: service.log().count('"405 POST /') >= count, 10, "each refusal is logged")
+    wait_until(lambda: service.log().count('"413 POST /') >= count, 10, "each refusal is logged")
     service.stop()
     service.expect("", 0)
     messages = [entry["message"] for entry in service.entries()]  # fails where one is not whole
-    assert sum(message.startswith("405 POST /") for message in messages) == count
+    assert sum(message.startswith("413 POST /") for message in messages) == count
     assert sum(message.startswith("GET /?name=") for message in messages) >= count - 32
 
 

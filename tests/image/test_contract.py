@@ -142,7 +142,7 @@ def test_a_stop_under_load_takes_less_than_5_s_and_loses_no_request(start, numbe
 
 def check_gives_up(service, program):
     """Waits for the end of a container one of whose programs cannot run."""
-    service.wait_for_line(f'"CRITICAL","message":"{program} failed for good: ')
+    service.wait_for_line(f'"CRITICAL","message":"the service cannot start: {program}')
     said = time.monotonic()
     assert service.wait(10) != 0, f"it said:\n{service.log()}"
     took = time.monotonic() - said
