@@ -10,7 +10,7 @@ import socket
 import subprocess
 
 import pytest
-from client import Connection, Load, ask, request
+from client import Connection, Load, ask, exchange, request
 from service import Native, Shell, check_entry, wait_until
 
 native = pytest.mark.native
@@ -92,6 +92,26 @@ def test_the_status_gives_the_severity(start, path, status, severity):
     ask(service.port, path)
     entry = entry_of(service, path)
     assert (entry["status"], entry["severity"]) == (status, severity)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"BREW /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 501),
+        (b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET /x HTTP/9.9\r\nHost: a\r\n\r\n", 505),
+    ],
+)
+def test_what_any_client_can_ask_for_is_no_error_of_the_service(start, data, status):
+    """Or anybody could raise the alert on severity ERROR."""
+    service = start()
+    assert exchange(service.port, data).status == status
+
+    def about():
+        return [entry for entry in requests_of(service) if entry["status"] == status]
+
+    (entry,) = wait_until(about, 5, lambda: service.log())
+    assert entry["severity"] == "WARNING", entry
 
 
 @native

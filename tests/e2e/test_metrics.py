@@ -170,6 +170,14 @@ def test_it_is_found_at_its_port_only(start, metrics_port):
     assert scrape(metrics_port, method="HEAD").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/nginx_status"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW"])
+def test_figures_are_only_read(start, metrics_port, path, method):
+    start()
+    answer = scrape(metrics_port, path, method)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
 def test_no_other_address_than_loopback_reaches_it(start, metrics_port):
     service = start()
     addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()
