@@ -252,7 +252,7 @@ bench: setup-run build ## Measure speed and size beside other servers (QUICK=1: 
 	@exec bench/bench.py $(if $(QUICK),--quick)
 
 .PHONY: bench-instructions
-bench-instructions: setup-instructions build ## Count the instructions of a request, beside the last commit's (UPDATE=1)
+bench-instructions: setup-instructions build ## Count instructions and system calls of a request; fail where they changed by 3 % (UPDATE=1)
 	@bench/instructions $(if $(UPDATE),--update)
 
 .PHONY: bench-deps
