@@ -76,10 +76,12 @@ FORCE:
 
 # --- Run ------------------------------------------------------------------------------------
 
-# /usr/bin/python3: the one that Debian's supervisor belongs to. exec: signals to make reach it.
+# /usr/bin/python3: the one that Debian's supervisor belongs to. exec: signals to make reach it. env: a
+# stop waits until somebody listens, where Python in its own start would end with a traceback.
 .PHONY: run
 run: setup-run build ## Serve on http://localhost:8080 (PORT=...), in the foreground
-	@RESPONDER=$(abspath $(BUILD)/responder) exec /usr/bin/python3 -I supervisor/start.py
+	@RESPONDER=$(abspath $(BUILD)/responder) exec env --block-signal=TERM,INT,QUIT,HUP \
+		/usr/bin/python3 -I supervisor/start.py
 
 .PHONY: debug
 debug: setup-run setup-debug ## Serve with one process that handles one request at a time, for gdb (GDB=1)

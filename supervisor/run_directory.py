@@ -69,7 +69,10 @@ class RunDirectory:
             os.setuid(user.pw_uid)
         except OSError as error:
             self.leave()
-            fail(f"root does not serve, and cannot become {user.pw_name}: {error.strerror}")
+            fail(
+                f"root does not serve, and cannot become {user.pw_name}: {error.strerror}. Start it"
+                " as another user, or with the capabilities CHOWN, SETGID and SETUID"
+            )
 
     def take(self):
         """Makes sure that the directory is empty, and that this user may write there: as a rule it is

@@ -145,6 +145,12 @@ def process_table():
     return [process for process in table if process.state not in "ZX"]
 
 
+def listens_to_signals(pid):
+    """Whether SIGTERM has a handler, or waits for one."""
+    masks = (int(Process(pid).status(field)[0], 16) for field in ("SigCgt", "SigBlk"))
+    return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
+
+
 def end(processes):
     """Ends the processes that the function returns, until it returns none."""
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 from client import Connection, ask, request
-from service import Native, OnOneCpu, Process, copy_checkout, listens, wait_until
+from service import Native, OnOneCpu, copy_checkout, listens, listens_to_signals, wait_until
 
 native = pytest.mark.native
 needs_root = pytest.mark.root
@@ -109,12 +109,6 @@ def test_nothing_outlives_a_start_that_is_killed(launch):
     service.wait()
     wait_until(lambda: not service.processes(), 5, lambda: f"{service.processes()} end")
     shutil.rmtree(service.run_dir)
-
-
-def listens_to_signals(pid):
-    """Whether SIGTERM has a handler, or waits for one."""
-    masks = (int(Process(pid).status(field)[0], 16) for field in ("SigCgt", "SigBlk"))
-    return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
 
 
 # --- Users, modes and listeners -------------------------------------------------------------

@@ -1,11 +1,12 @@
 """`make run`, from another program and from a terminal."""
 
+import random
 import signal
 import time
 
 import pytest
 from client import ask
-from service import Make, Shell, wait_until
+from service import Make, Shell, listens_to_signals, wait_until
 
 pytestmark = pytest.mark.native
 
@@ -25,6 +26,25 @@ def test_ctrl_c_ends_make_run_without_an_error(launch, keys):
         assert ask(shell.port).text == "Hello World\n"
         shell.type(key)
     shell.check_ends(status="0")
+
+
+@pytest.mark.parametrize("longest", [0, 20, 200])
+def test_ctrl_c_at_any_moment_of_its_start_is_no_traceback(launch, longest):
+    """Until start.py has the terminal, make gets it, too, and reports it."""
+    shell = launch(kind=Shell)
+
+    def python():
+        return [process for process in shell.processes() if process.name.startswith("python")]
+
+    [process] = wait_until(python, 10, "it is started")
+    assert listens_to_signals(process.pid), "it is Python and waits for no signals yet"
+    milliseconds = random.uniform(0, longest)
+    time.sleep(milliseconds / 1000)
+    shell.type("\x03")
+    shell.wait_for_prompt()
+    assert "Traceback" not in shell.log(), f"after {milliseconds} ms: {shell.log()}"
+    shell.type("exit\n")
+    shell.wait()
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02, 0.1, 0.2])

@@ -12,13 +12,13 @@ from image import Image, build, run
 from service import ENGINE, REPOSITORY
 
 MEGABYTE = 1000 * 1000
-PROGRAMS = {"app/responder", "usr/bin/python3.13", "usr/sbin/nginx"}
+PROGRAMS = {"app/responder", "usr/bin/env", "usr/bin/python3.13", "usr/sbin/nginx"}
 PLACES = [
     r"app/(responder|nginx/[^/]+|supervisor/([a-z_]+\.pyc|supervisord\.conf))",
     r"etc/(passwd|group)",
     r"(etc|usr/lib)/os-release",
     r"var/lib/dpkg/status\.d/[a-z0-9.+-]+",
-    r"usr/bin/python3(\.\d+)?",
+    r"usr/bin/(env|python3(\.\d+)?)",
     r"usr/sbin/nginx",
     r"usr/lib/python3\.\d+/.*\.(pyc|so)",
     r"usr/lib/python3\.\d+/supervisor/version\.txt",
@@ -43,7 +43,7 @@ def test_there_is_nothing_but_what_runs(image):
     assert not others, f"nobody needs {others}"
 
 
-def test_there_are_three_programs_and_no_shell(image):
+def test_there_are_four_programs_and_no_shell(image):
     programs = {
         path
         for path, member in image.entries()

@@ -1,14 +1,16 @@
 """What a container of the image promises to Cloud Run, beside what tests/e2e tests: what it writes,
 how much memory it needs, how it stops, and that it never goes on without a part of itself."""
 
+import contextlib
 import os
+import random
 import signal
 import subprocess
 import time
 
 import pytest
 from client import Connection, Load, ask, request
-from service import ENGINE, Container, listens, wait_until
+from service import ENGINE, Container, listens, listens_to_signals, process_table, wait_until
 
 # --- What it writes -------------------------------------------------------------------------
 
@@ -135,6 +137,60 @@ def test_a_stop_under_load_takes_less_than_5_s_and_loses_no_request(start, numbe
     for connection, answer in zip(begun, answers):
         connection.socket.close()
         assert (answer.status, answer.text) == (200, "Hello Ada\n"), str(answer)
+
+
+def first_of(service):
+    """Process 1, seen from outside, as soon as it runs Python."""
+
+    def look():
+        for process in process_table():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{process.pid}/environ", "rb") as file:
+                    mine = f"PORT={service.port}".encode() in file.read().split(b"\0")
+                if mine and process.name.startswith("python"):
+                    return process
+        return None
+
+    return wait_until(look, 10, "its first process runs")
+
+
+def test_a_stop_at_any_moment_of_its_start_is_heard(launch):
+    """A process 1 that does not wait for a signal never gets it. So it does before it is Python; in
+    the millisecond that env takes for that nothing can."""
+    seed = random.randrange(10**6)
+    chance = random.Random(seed)
+    for _ in range(20):
+        milliseconds = 300 * chance.random() ** 3  # most of them in Python's own start
+        number = chance.choice([signal.SIGTERM, signal.SIGINT])
+        case = f"seed {seed}, {signal.Signals(number).name} after {milliseconds:.1f} ms"
+        service = launch()
+        first = first_of(service)
+        assert listens_to_signals(first.pid), "it is Python and waits for no signals yet"
+        time.sleep(milliseconds / 1000)
+        first.kill(number)
+        assert service.wait(5) == 0, f"{case}: it said:\n{service.log()}"
+        assert not service.leftovers(), f"{case}: {service.leftovers()}"
+
+
+# --- Root -------------------------------------------------------------------------------------
+
+
+def test_as_root_it_becomes_its_user(launch):
+    """Somebody has started it with --user=0."""
+    service = launch("--user=0", "--cap-add=SETUID,SETGID,CHOWN").wait_ready()
+    assert ask(service.port).text == "Hello World\n"
+    if type(service).__name__ == "Container" and not Container.engine:  # gVisor shows none
+        for process in service.processes():
+            assert set(process.status("Uid")) | set(process.status("Gid")) == {"65532"}, process
+
+
+def test_as_root_that_may_not_change_its_user_it_does_not_serve(launch):
+    service = launch("--user=0")  # all capabilities are dropped
+    service.check_refuses(
+        1,
+        "root does not serve, and cannot become hello: Operation not permitted. Start it as another "
+        "user, or with the capabilities CHOWN, SETGID and SETUID",
+    )
 
 
 # --- All or nothing -------------------------------------------------------------------------
