@@ -34,9 +34,9 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
 OPENER = urllib.request.build_opener(NoRedirects)
 
 
-def ask(method, url, fields):
-    """Returns status, media type and body of the answer."""
-    request = urllib.request.Request(url, headers=fields, method=method)
+def ask(method, url, fields, form=None):
+    """Returns status, media type and body of the answer. form: the body of the request, encoded."""
+    request = urllib.request.Request(url, form, fields, method=method)
     try:
         with OPENER.open(request, timeout=TIMEOUT) as response:
             return response.status, response.headers["Content-Type"], response.read()
@@ -71,9 +71,10 @@ def check(url, commit, revision=None, greeting="Hello", name="World", fields=Non
         ("GET", "/health", "text/plain", 200, TEXT, b"ok\n"),
         ("GET", "/no-such-page", "application/json", 404, PROBLEM, not_found),
         ("PUT", "/", "application/json", 405, PROBLEM, not_allowed),
+        ("POST", "/", "text/plain", 200, TEXT, f"{greeting} Ada\n".encode(), b"name=Ada"),
     ]
-    for method, path, accept, status, media_type, body in questions:
-        came = ask(method, url + path, {**(fields or {}), "Accept": accept})
+    for method, path, accept, status, media_type, body, *form in questions:
+        came = ask(method, url + path, {**(fields or {}), "Accept": accept}, *form)
         if came[:2] != (status, media_type) or not has(came[2], body):
             raise Wrong(
                 f"{method} {url}{path} was to be answered {status} {media_type} {body!r}, and was"

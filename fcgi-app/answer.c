@@ -60,6 +60,7 @@ static struct request begin_request(struct answerer *answerer, const struct inco
     request.body_length = incoming->body_length;
     if (request.body_length > 0 && request.body_length <= BODY_KEPT_MAX)
         FCGX_GetStr(answerer->body, (int)request.body_length, answerer->fcgi.in);
+    request.body_late = incoming->late;
     request.draining = draining;
     request.defers = answerer->shared->queues && !answerer->slot->activity.waits;
     request.now_ms = wall_clock_ms();

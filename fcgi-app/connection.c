@@ -56,7 +56,7 @@ bool open_connection(struct worker *worker, int fd)
     }
     worker->free = connection->next_free;
     connection->last = false;
-    set_deadline(worker, connection, STALL_MS);
+    set_deadline(worker, connection, REQUEST_MS);
     set_open(worker, worker->open + 1);
     return true;
 }
@@ -86,12 +86,13 @@ static struct reply reply_to_request(struct worker *worker, struct connection *c
     const bool keeps = incoming_keeps(incoming);
     size_t length = answer(&worker->answerer, incoming, connection->fd, draining);
     const bool last = stopping || length == 0 || worker->slot->activity.waits || !keeps ||
-                      incoming->body_length > BODY_MAX;
+                      incoming->late || incoming->body_length > BODY_MAX;
     if (length == 0) /* or it would be in the epoll set for as long as somebody has it */
         (void)watch(worker, connection, EPOLL_CTL_DEL, 0);
     else if (last && keeps)
         length += farewell(worker->answerer.records + length);
     incoming_reset(incoming);
+    connection->deadline_ms = 0;
     return (struct reply){length, last};
 }
 
@@ -161,7 +162,8 @@ static void await_more(struct worker *worker, struct connection *connection)
     if (connection->backlog)
         return;
     if (!incoming_is_empty(&connection->incoming)) {
-        set_deadline(worker, connection, STALL_MS);
+        if (connection->deadline_ms == 0) /* what comes in drops gets no more time by it */
+            set_deadline(worker, connection, REQUEST_MS);
         return;
     }
     connection->deadline_ms = 0;
@@ -203,6 +205,7 @@ static void send_backlog(struct worker *worker, struct connection *connection)
         return;
     }
     connection->backlog = NULL;
+    connection->deadline_ms = 0;
     serve(worker, connection, backlog->bytes + backlog->output, backlog->input);
     free(backlog);
 }
@@ -237,6 +240,19 @@ void serve_connection(struct worker *worker, struct connection *connection)
 
 /* --- What is closed ------------------------------------------------------------------------- */
 
+/* The peer of a body that is late may be waiting for it as well. An answer is small, and what the
+ * socket has no room for is lost. */
+static void give_up(struct worker *worker, struct connection *connection)
+{
+    struct incoming *incoming = &connection->incoming;
+    if (!connection->backlog && incoming_awaits_body(incoming)) {
+        incoming->late = true;
+        const struct reply reply = reply_to_request(worker, connection);
+        (void)send(connection->fd, worker->answerer.records, reply.length, MSG_NOSIGNAL);
+    }
+    close_connection(worker, connection);
+}
+
 void close_overdue(struct worker *worker)
 {
     const int64_t now = now_ms();
@@ -246,7 +262,7 @@ void close_overdue(struct worker *worker)
         if (connection->fd < 0 || connection->deadline_ms == 0)
             continue;
         if (connection->deadline_ms <= now)
-            close_connection(worker, connection);
+            give_up(worker, connection);
         else if (worker->deadline_ms == 0 || connection->deadline_ms < worker->deadline_ms)
             worker->deadline_ms = connection->deadline_ms;
     }

@@ -10,8 +10,8 @@
 enum {
     CONNECTIONS_MAX = 1024, /* of one worker; Cloud Run sends an instance at most 1000 requests */
     READ_SIZE = 64 * 1024,  /* read from a connection at once; nginx sends less */
-    STALL_MS = 5000,        /* without a byte of the rest of a request, which nginx sends at once */
-    SEND_MS = 5000,         /* for all of an answer; nginx takes it at once */
+    REQUEST_MS = 10000, /* for all of a request, from its first byte or the connection's begin */
+    SEND_MS = 5000,     /* for all of an answer; nginx takes it at once */
 };
 
 enum stop { STOP_NO, STOP_DRAIN, STOP_NOW };
@@ -67,7 +67,8 @@ __attribute__((nonnull)) void take_request(struct worker *worker);
 __attribute__((nonnull)) void serve_connection(struct worker *worker,
                                                struct connection *connection);
 
-/* Closes connections whose peers have left a request or an answer unfinished for too long. */
+/* Closes connections whose peers have left a request or an answer unfinished for too long. Where it
+ * is a body that has not come, a 408 goes before. */
 __attribute__((nonnull)) void close_overdue(struct worker *worker);
 
 /* Closes the connection that has been idle for the longest time. false when there is none. */

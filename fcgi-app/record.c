@@ -239,6 +239,11 @@ bool incoming_is_empty(const struct incoming *incoming)
     return incoming->stage == 0 && incoming->header_length == 0;
 }
 
+bool incoming_awaits_body(const struct incoming *incoming)
+{
+    return incoming->stage == FCGI_STDIN;
+}
+
 void incoming_reset(struct incoming *incoming)
 {
     free(incoming->kept);

@@ -44,6 +44,7 @@ struct incoming {
     uint8_t *kept;             /* the first record, and the content of FCGI_PARAMS and FCGI_STDIN */
     size_t kept_length, kept_size;
     size_t params_end; /* in kept; the body begins there */
+    bool late;         /* the rest of the body has not come in time */
     struct {
         uint16_t id;
         uint8_t status; /* protocolStatus: aborted, another within the first, in another role */
@@ -63,6 +64,10 @@ incoming_take(struct incoming *incoming, const uint8_t *bytes, size_t length, si
 /* Whether nothing has arrived: no request has begun, and no record. */
 __attribute__((nonnull, warn_unused_result)) bool
 incoming_is_empty(const struct incoming *incoming);
+
+/* Whether all of a request has arrived but the end of its body. */
+__attribute__((nonnull, warn_unused_result)) bool
+incoming_awaits_body(const struct incoming *incoming);
 
 /* Makes incoming empty again and frees what it kept. */
 __attribute__((nonnull)) void incoming_reset(struct incoming *incoming);

@@ -29,6 +29,8 @@ LINE = re.compile(
 # Before the error log is open.
 EARLY_LINE = re.compile(r"nginx: " + LEVEL + r" (?P<message>.*)", re.DOTALL)
 CLIENT = re.compile(r", client: ([0-9A-Fa-f.:]+|unix:), server: ([^, ]*)(?=, request: |$)")
+# What any client can have written, and nobody can mend, is no error of the service.
+CLIENTS_FAULTS = ("client sent ", "client intended ")
 QUOTED = ("request", "subrequest", "upstream", "host", "referrer")
 
 
@@ -41,6 +43,8 @@ def parse(line):
     parts = match.groupdict()
     entry = {"severity": SEVERITIES[parts.pop("level")], "message": parts.pop("message")}
     entry.update((name, int(value)) for name, value in parts.items() if value)
+    if entry["severity"] == "ERROR" and entry["message"].startswith(CLIENTS_FAULTS):
+        entry["severity"] = "WARNING"
     take_apart(entry)
     return entry
 

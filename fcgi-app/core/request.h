@@ -29,6 +29,7 @@ struct request {
     const char *metrics;             /* METRICS: nginx's second listener asks for them */
     const char *body;                /* its bytes, where it is no longer than BODY_KEPT_MAX */
     size_t body_length;              /* that came, counted up to BODY_MAX + 1 */
+    bool body_late;                  /* the rest has not come in time */
     int64_t now_ms;                  /* the wall clock: milliseconds since 1970-01-01 00:00 UTC */
     bool draining;                   /* the service is stopping */
     bool defers;                     /* a handler that waits must not be called here */

@@ -35,7 +35,9 @@ enum format choose_format(const struct context *context, struct response *respon
 static void check_body(const struct request *request, struct fault *fault)
 {
     const char *declared = request->content_length ? request->content_length : "";
-    if (request->body_length > BODY_MAX) {
+    if (request->body_late) {
+        fault_set(fault, 408, "The body took too long to arrive.");
+    } else if (request->body_length > BODY_MAX) {
         fault_set(fault, 413, "The body is longer than %d bytes.", BODY_MAX);
     } else if (strspn(declared, "0123456789") != strlen(declared)) {
         fault_set(fault, 400, "Content-Length is not a number.");

@@ -44,6 +44,7 @@ const struct status statuses[STATUSES] = {
     STATUS(404, "Not Found"),
     STATUS(405, "Method Not Allowed"),
     STATUS(406, "Not Acceptable"),
+    STATUS(408, "Request Timeout"),
     STATUS(409, "Conflict"),
     STATUS(412, "Precondition Failed"),
     STATUS(413, "Content Too Large"),

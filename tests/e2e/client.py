@@ -17,12 +17,15 @@ TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     406: "Not Acceptable",
+    408: "Request Timeout",
     412: "Precondition Failed",
     413: "Content Too Large",
     414: "URI Too Long",
+    415: "Unsupported Media Type",
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
     502: "Bad Gateway",
+    503: "Service Unavailable",
     504: "Gateway Timeout",
     505: "HTTP Version Not Supported",
 }
@@ -35,6 +38,9 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+
+# What must never be taken for a request of its own.
+SMUGGLED = b"GET /?name=smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 REQUEST_ID = "[A-Za-z0-9._-]{8,64}"
 
@@ -142,6 +148,12 @@ def request(target, method="GET", body=b"", **fields):
     if body:
         lines.append(b"Content-Length: %d" % len(body))
     return b"\r\n".join([*lines, b"", body])
+
+
+def head(line, *fields, host=b"Host: localhost"):
+    """The head of a request, well-formed or not."""
+    lines = [line, *([host] if host else []), *fields]
+    return b"\r\n".join(encode(text) for text in [*lines, "", ""])
 
 
 def encode(text):

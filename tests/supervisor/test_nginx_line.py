@@ -14,6 +14,13 @@ def parse(text, level="error"):
     return nginx_line.parse(PREFIX.format(level) + text)
 
 
+@pytest.mark.parametrize("fault", ["client intended to send too large body: 9 bytes", "client sent invalid chunked body"])
+def test_what_any_client_can_provoke_is_no_error(fault):
+    assert parse(f"{fault}{TAIL}")["severity"] == "WARNING"
+    assert parse(f"client prematurely closed{TAIL}")["severity"] == "ERROR"
+    assert parse(f"{fault}{TAIL}", "crit")["severity"] == "CRITICAL"
+
+
 @pytest.mark.parametrize(
     ("level", "severity"),
     [

@@ -141,18 +141,30 @@ void add_stream(struct bytes *bytes, uint8_t type, const struct bytes *content,
     add_record(bytes, type, id_of(request), "", 0, request->pad_all ? request->padding : 0);
 }
 
-static struct bytes *parameters_of(const struct request *request)
+static struct bytes *body_of(const struct request *request)
+{
+    struct bytes *body = bytes_new();
+    for (size_t i = 0; i < request->body; i++)
+        bytes_add(body, "x", 1);
+    if (request->content)
+        bytes_add(body, request->content, strlen(request->content));
+    return body;
+}
+
+static struct bytes *parameters_of(const struct request *request, size_t body)
 {
     struct bytes *parameters = bytes_new();
     char length[24];
-    snprintf(length, sizeof(length), "%zu", request->body);
+    snprintf(length, sizeof(length), "%zu", body);
     add_pair(parameters, "REQUEST_METHOD", request->method ? request->method : "GET");
     if (request->more)
         bytes_add(parameters, request->more->data, request->more->length);
     if (request->content_length)
         add_pair(parameters, "CONTENT_LENGTH", request->content_length);
-    else if (request->body > 0)
+    else if (body > 0)
         add_pair(parameters, "CONTENT_LENGTH", length);
+    if (request->type)
+        add_pair(parameters, "CONTENT_TYPE", request->type);
     add_pair(parameters, "REQUEST_URI", request->target ? request->target : "/");
     return parameters;
 }
@@ -160,12 +172,10 @@ static struct bytes *parameters_of(const struct request *request)
 struct bytes *request_bytes(const struct request *request)
 {
     struct bytes *bytes = bytes_new();
-    struct bytes *body = bytes_new();
-    for (size_t i = 0; i < request->body; i++)
-        bytes_add(body, "x", 1);
+    struct bytes *body = body_of(request);
     add_begin(bytes, id_of(request), FCGI_RESPONDER, request->keep ? FCGI_KEEP_CONN : 0,
               request->pad_all ? request->padding : 0);
-    add_stream(bytes, FCGI_PARAMS, parameters_of(request), request);
+    add_stream(bytes, FCGI_PARAMS, parameters_of(request, body->length), request);
     add_stream(bytes, FCGI_STDIN, body, request);
     return bytes;
 }

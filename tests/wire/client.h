@@ -19,8 +19,8 @@
 #include <cmocka.h> /* wants the headers above */
 
 enum {
-    DEADLINE_MS = 8000, /* for what has to happen; long, since the machine may be busy */
-    PROMPT_MS = 1500,   /* for what nothing may delay: less than any timeout of the responder */
+    DEADLINE_MS = 15000, /* for what has to happen; long, since the machine may be busy */
+    PROMPT_MS = 1500,    /* for what nothing may delay: less than any timeout of the responder */
     WORKERS_MOST = 64,
     CONNECTIONS_MAX = 1024,  /* that a worker takes, worker.c */
     STARTED_DESCRIPTORS = 6, /* of a worker: streams, epoll set, signals, what libfcgi reads */
@@ -55,7 +55,8 @@ struct request {
     const char *method;         /* NULL: GET */
     const char *target;         /* NULL: / */
     const char *content_length; /* NULL: what fits body; "" as nginx sends it without a body */
-    size_t body;                /* bytes */
+    size_t body;                /* bytes: so many x, where there is no content */
+    const char *content, *type; /* the body, and its CONTENT_TYPE; NULL: none */
     const struct bytes *more;   /* further parameters, as add_pair encodes them */
     uint16_t id;                /* 0: 1 */
     uint16_t record_max;        /* bytes of content in a stream's record; 0: as many as fit */
