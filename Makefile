@@ -40,12 +40,13 @@ MODE_FLAGS += $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
 LDFLAGS += -Wl,-z,relro,-z,now
 endif
 
-CPPFLAGS += -D_GNU_SOURCE -Ifcgi-app -MMD -MP
+CPPFLAGS += -D_GNU_SOURCE -Ifcgi-app -I$(BUILD)/pages -MMD -MP
 CFLAGS += -std=c17 -g -fPIE $(MODE_FLAGS) -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 	-Wstrict-prototypes -Wvla -Werror=format-security
 LDFLAGS += -pie
 LDLIBS := -lfcgi -ljansson -lseccomp
 
+PAGES := $(patsubst fcgi-app/%,$(BUILD)/%.h,$(filter-out %/compile %.awk,$(wildcard fcgi-app/pages/*)))
 SOURCES := $(wildcard fcgi-app/*.c fcgi-app/core/*.c fcgi-app/handlers/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/objects/%.o)
 
@@ -56,10 +57,16 @@ $(BUILD)/responder: $(OBJECTS)
 	@echo "  CC $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(OBJECTS): $(BUILD)/objects/%.o: %.c Makefile | setup-build
+$(OBJECTS): $(BUILD)/objects/%.o: %.c Makefile | setup-build $(PAGES)
 	@mkdir -p $(@D)
 	@echo "  CC $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# The pages as C. A page has the style sheet in it.
+$(PAGES): $(BUILD)/%.h: fcgi-app/% $(wildcard fcgi-app/pages/*)
+	@mkdir -p $(@D)
+	@echo "  C  $@"
+	$(Q)fcgi-app/pages/compile $< >$@.new && mv $@.new $@
 
 # What must not be called does not compile (fcgi-app/banned.h).
 $(OBJECTS): CPPFLAGS += -include fcgi-app/banned.h
@@ -240,7 +247,7 @@ mutate: setup-run setup-test build ## Break the code in small ways; print the br
 	@tests/mutate $(if $(N),--count $(N)) $(FILES)
 
 .PHONY: lint
-lint: setup-build setup-run setup-lint ## Check the code's form and look for mistakes without running it
+lint: setup-run setup-lint build ## Check the code's form and look for mistakes without running it
 	@scripts/lint
 
 .PHONY: format

@@ -114,16 +114,13 @@ static bool read_sandbox(bool *sandbox, struct failure failure)
 bool settings_read(struct settings *settings, char *problem, size_t size)
 {
     const struct failure failure = {problem, size};
-    *settings = (struct settings){.greeting = "Hello",
-                                  .name = "World",
-                                  .workers = default_workers(),
-                                  .waiting_workers = 8,
-                                  .request_timeout = 4,
-                                  .sandbox = true};
+    *settings = (struct settings){
+        .workers = default_workers(), .waiting_workers = 8, .request_timeout = 4, .sandbox = true};
     return read_text("GREETING", &settings->greeting, failure) &&
            read_text("GREETING_NAME", &settings->name, failure) &&
            read_text("K_SERVICE", &settings->service, failure) &&
            read_text("K_REVISION", &settings->revision, failure) &&
+           read_text("REGION", &settings->region, failure) &&
            read_text("GOOGLE_CLOUD_PROJECT", &settings->project, failure) &&
            read_number("WORKERS", WORKERS_MAX, &settings->workers, failure) &&
            read_number("WAITING_WORKERS", WAITING_WORKERS_MAX, &settings->waiting_workers,

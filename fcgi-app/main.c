@@ -1,6 +1,7 @@
 #include "core/version.h"
 #include "environment.h"
 #include "log.h"
+#include "nginx.h"
 #include "probe.h"
 #include "service.h"
 #include "single.h"
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: responder [--single | --check | --probe | --version | --help]\n"
+    "usage: responder [--single | --check | --nginx | --probe | --version | --help]\n"
     "\n"
     "Answers \"Hello World\" over FastCGI. The listening socket is file descriptor 0, as\n"
     "supervisord and spawn-fcgi pass it:\n"
@@ -30,6 +31,7 @@ static const char usage[] =
     "\n"
     "  --single   answer one request at a time in this process, for a debugger\n"
     "  --check    check the settings and exit\n"
+    "  --nginx    the same, and print what nginx has to know of it, as JSON\n"
     "  --probe    ask the service on PORT (8080) whether it is ready: exit status 0 or 1\n"
     "  --version  print version and commit\n"
     "  --help     print this\n"
@@ -46,13 +48,22 @@ static const char usage[] =
     "Exit status: 0 stopped, 64 wrong usage, 70 workers keep dying, 71 the system refused\n"
     "something, 77 the sandbox did, 78 wrong setting.\n";
 
-enum mode { MODE_SERVE, MODE_SINGLE, MODE_CHECK, MODE_PROBE, MODE_VERSION, MODE_HELP, MODES };
+enum mode {
+    MODE_SERVE,
+    MODE_SINGLE,
+    MODE_CHECK,
+    MODE_NGINX,
+    MODE_PROBE,
+    MODE_VERSION,
+    MODE_HELP,
+    MODES
+};
 
 static enum mode read_mode(int argc, char *argv[])
 {
     static const char *const options[MODES] = {
-        [MODE_SINGLE] = "--single",   [MODE_CHECK] = "--check", [MODE_PROBE] = "--probe",
-        [MODE_VERSION] = "--version", [MODE_HELP] = "--help",
+        [MODE_SINGLE] = "--single", [MODE_CHECK] = "--check",     [MODE_NGINX] = "--nginx",
+        [MODE_PROBE] = "--probe",   [MODE_VERSION] = "--version", [MODE_HELP] = "--help",
     };
     if (argc == 1)
         return MODE_SERVE;
@@ -102,7 +113,7 @@ static int answer(enum mode mode)
         return EX_OSERR;
     }
     const bool cgi = FCGX_IsCGI();
-    if (mode == MODE_CHECK || cgi || isatty(STDERR_FILENO))
+    if (mode == MODE_CHECK || mode == MODE_NGINX || cgi || isatty(STDERR_FILENO))
         log_form(LOG_TEXT);
     if (!settings_read(&settings, problem, sizeof(problem))) {
         log_line(LOG_ERROR, "%s", problem);
@@ -110,6 +121,8 @@ static int answer(enum mode mode)
     }
     if (mode == MODE_CHECK)
         return EX_OK;
+    if (mode == MODE_NGINX)
+        return nginx_print() ? EX_OK : EX_OSERR;
     log_open(&settings);
     if (cgi)
         require_request();

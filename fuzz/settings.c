@@ -44,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_text(settings.name);
         check_text(settings.service);
         check_text(settings.revision);
+        check_text(settings.region);
         check_text(settings.project);
-        HOLDS(settings.greeting && settings.name);
         HOLDS(settings.workers >= 1 && settings.workers <= WORKERS_MAX);
         HOLDS(settings.log_level < LOG_LEVELS);
     } else {

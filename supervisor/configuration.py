@@ -22,8 +22,10 @@ SOURCES = {
 }
 
 
-def holes(values, ipv6):
-    """What fills the holes, from the settings and from whether the machine has IPv6."""
+def holes(values, ipv6, told):
+    """What fills the holes, from the settings, from whether the machine has IPv6, and from what the
+    responder has told."""
+    parts = parts_of(told["error_page"])
     project = values["GOOGLE_CLOUD_PROJECT"]
     return {
         "PORT": values["PORT"],
@@ -36,7 +38,23 @@ def holes(values, ipv6):
         "TRACES": f"projects/{project}/traces/" if project else "",
         "RUN": os.urandom(4).hex(),
         "LISTEN_IPV6": f"listen [::]:{values['PORT']} backlog=4096;" if ipv6 else "",
+        "LANGUAGES": told["languages"],
+        "PAGE_POLICY": told["page_policy"],
+        "ERROR_PAGE_PARTS": "\n".join(
+            f'map "" $error_page_{i} {{ default "{part}"; }}' for i, part in enumerate(parts)
+        ),
+        "ERROR_PAGE": "".join(f"$error_page_{i}" for i in range(len(parts))),
     }
+
+
+def parts_of(page):
+    """A page as strings of nginx, which takes up to 4096 bytes for one."""
+    parts = [""]
+    for line in page.replace("\\", r"\\").replace('"', r"\"").splitlines(keepends=True):
+        if len((parts[-1] + line).encode()) > 4000:
+            parts.append("")
+        parts[-1] += line
+    return parts
 
 
 def fill(text, filling):

@@ -1,5 +1,7 @@
-"""The responder's program: read while that is allowed, and asked what it thinks of the settings."""
+"""The responder's program: read while that is allowed, and asked what it thinks of the settings and what nginx
+has to know of it."""
 
+import json
 import os
 import sys
 
@@ -19,29 +21,40 @@ class Program:
             fail(f"RESPONDER={path} cannot be read: {error.strerror}. Build it: make build")
 
 
-def check_settings(path):
-    """Has the responder check its settings, so that a wrong one is said once and at once. By fork:
-    old engines refuse clone3, with which posix_spawn begins."""
-    read_end, write_end = os.pipe()
+def ask(path):
+    """Has the responder check its settings, so that a wrong one is said once and at once. Returns what
+    nginx has to know of it (responder --nginx). By fork: old engines refuse clone3, with which
+    posix_spawn begins."""
+    told_read, told_write = os.pipe()
+    said_read, said_write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        become_checker(path, write_end)
-    os.close(write_end)
+        become_asked(path, told_write, said_write)
+    os.close(told_write)
+    os.close(said_write)
+    told = read_all(told_read)  # first: what is said is a line, for which there is room
     output = Output(LOG)
-    while data := os.read(read_end, 65536):
-        output.feed("responder", "stderr", pid, data)
-    os.close(read_end)
+    output.feed("responder", "stderr", pid, read_all(said_read))
     output.end()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status != 0:
         sys.exit(status)
-
-
-def become_checker(path, write_end):
     try:
-        os.dup2(write_end, 1)
-        os.dup2(write_end, 2)
-        os.execv(path, [path, "--check"])
+        return json.loads(told)
+    except ValueError:
+        fail(f"RESPONDER={path} does not say what nginx has to know. Build it anew: make build")
+
+
+def read_all(descriptor):
+    with open(descriptor, "rb") as file:
+        return file.read()
+
+
+def become_asked(path, told, said):
+    try:
+        os.dup2(told, 1)
+        os.dup2(said, 2)
+        os.execv(path, [path, "--nginx"])
     except OSError as error:
         LOG.write("CRITICAL", f"RESPONDER={path} cannot be run: {error.strerror}")
     os._exit(1)

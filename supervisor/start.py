@@ -76,9 +76,9 @@ def serve(values, program, texts):
     group = terminal.take()
     try:
         ipv6 = machine.check_port(values["PORT"])
-        run_dir.write(configuration.render(texts, configuration.holes(values, ipv6)))
         path = run_dir.usable_program(program)
-        responder.check_settings(path)
+        told = responder.ask(path)
+        run_dir.write(configuration.render(texts, configuration.holes(values, ipv6, told)))
         cpus = machine.usable_cpus()
         os.environ.update(RESPONDER=shlex.quote(path), NGINX_WORKERS=str(cpus))
         os.environ["ENDING_WITH_START"] = machine.ending_with_start()

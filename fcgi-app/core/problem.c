@@ -1,6 +1,10 @@
 #include "handler.h"
 #include "trace.h"
 
+#include "error.html.h"
+
+#include <string.h>
+
 static void add_text(struct text *body, int status, const char *detail, const char *id)
 {
     text_add(body, status_line(status));
@@ -15,19 +19,14 @@ static void add_text(struct text *body, int status, const char *detail, const ch
 
 static void add_html(struct text *body, int status, const char *detail, const char *id)
 {
-    text_add(body, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-                   "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
-    text_add(body, status_line(status));
-    text_add(body, "</title>\n<h1>");
-    text_add(body, reason_phrase(status));
-    text_add(body, "</h1>\n<p>");
-    text_add_html(body, detail);
-    if (id) {
-        text_add(body, "</p>\n<p>Request: <code>");
-        text_add(body, id);
-        text_add(body, "</code>");
-    }
-    text_add(body, "</p>\n</html>\n");
+    char code[sizeof("404")] = "";
+    memcpy(code, status_line(status), sizeof(code) - 1);
+    text_add_error_html(body, &(struct error_html){
+                                  .status = code,
+                                  .title = reason_phrase(status),
+                                  .detail = detail,
+                                  .request = (struct error_html_request[]){{id}, {NULL}},
+                              });
 }
 
 static void add_problem_details(struct text *body, int status, const char *detail, const char *id)
@@ -37,8 +36,9 @@ static void add_problem_details(struct text *body, int status, const char *detai
     text_add_json(body, json_with(object, "request_id", id));
 }
 
-/* A character takes up to six bytes when it is escaped, and the frame of a page less than 1 KiB. */
-_Static_assert(6 * sizeof(((struct fault *)NULL)->detail) + 1024 + REQUEST_ID_MAX <=
+/* A character takes up to six bytes when it is escaped, and the rest of a page less than 8192
+ * bytes. */
+_Static_assert(6 * sizeof(((struct fault *)NULL)->detail) + 8192 + REQUEST_ID_MAX <=
                    RESPONSE_BODY_MAX,
                "every error fits");
 

@@ -2,6 +2,8 @@
 
 #include "token.h"
 
+#include "page.css.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -152,16 +154,22 @@ static void add_caching(struct text *head, enum caching caching)
     text_add(head, fields[caching]);
 }
 
-/* The page has no script, style, image or form of its own, so that nothing at all is allowed. */
+const char page_policy[] =
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "img-src 'self'; style-src '" HASH_OF_PAGE_CSS "'";
+static const char policy[] =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 static void add_security(struct text *head, const struct response *response)
 {
-    text_add(head, "Content-Security-Policy: default-src 'none'; base-uri 'none'; "
-                   "form-action 'none'; frame-ancestors 'none'\r\n"
-                   "Referrer-Policy: no-referrer\r\n"
+    const bool is_page =
+        response->content_type && strncmp(response->content_type, "text/html", 9) == 0;
+    add_field(head, "Content-Security-Policy: ", is_page ? page_policy : policy);
+    text_add(head, "Referrer-Policy: no-referrer\r\n"
                    "X-Content-Type-Options: nosniff\r\n");
     if (response->quotes_input)
         text_add(head, "X-Robots-Tag: noindex\r\n");
-    if (response->content_type && strncmp(response->content_type, "text/html", 9) == 0)
+    if (is_page)
         text_add(head, "Cross-Origin-Opener-Policy: same-origin\r\n");
 }
 

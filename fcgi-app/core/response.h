@@ -43,6 +43,9 @@ struct response {
     char body_bytes[RESPONSE_BODY_MAX];
 };
 
+/* What pages may do: with their style, the icon and their form, and nothing else. */
+extern const char page_policy[];
+
 /* Makes response an empty one: 200, not stored by any cache, no content type. */
 __attribute__((nonnull)) void response_init(struct response *response);
 

@@ -13,10 +13,11 @@ enum {
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR, LOG_LEVELS };
 
 struct settings {
-    const char *greeting;     /* GREETING */
-    const char *name;         /* GREETING_NAME: some systems set NAME for themselves */
+    const char *greeting;     /* GREETING, NULL: the language's */
+    const char *name;         /* GREETING_NAME, NULL: everybody */
     const char *service;      /* K_SERVICE, NULL outside Cloud Run */
     const char *revision;     /* K_REVISION, NULL outside Cloud Run */
+    const char *region;       /* REGION, NULL where nobody says */
     const char *project;      /* GOOGLE_CLOUD_PROJECT, NULL where it is not set */
     int workers;              /* WORKERS */
     int waiting_workers;      /* WAITING_WORKERS, 0 where no route waits */

@@ -1,7 +1,9 @@
 """HTTP as the tests speak it: answers that are checked, connections that send what they are told,
 and clients in numbers."""
 
+import base64
 import contextlib
+import hashlib
 import http.client
 import io
 import json
@@ -30,12 +32,15 @@ TITLES = {
     505: "HTTP Version Not Supported",
 }
 
+ICON = "image/svg+xml"
 TEXT, HTML, JSON, PROBLEM = (
     f"{media_type}; charset=utf-8"
     for media_type in ("text/plain", "text/html", "application/json", "application/problem+json")
 )
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PAGE_POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "img-src 'self'; style-src 'sha256-{}'"
 )
 
 
@@ -182,9 +187,19 @@ def ask(port, target="/", method="GET", body=b"", **fields):
 # --- What holds for every answer ------------------------------------------------------------
 
 
+def policy_of(answer):
+    """A page's allows the style that it has, by its hash (CSP 3, section 8.3)."""
+    style = re.search(b"<style>(.*)</style>", answer.body, re.DOTALL)
+    if style and answer["Content-Type"] == HTML:
+        return PAGE_POLICY.format(base64.b64encode(hashlib.sha256(style[1]).digest()).decode())
+    said = answer["Content-Security-Policy"]
+    of_page = said.startswith(PAGE_POLICY.partition("{")[0])
+    return said if of_page and not answer.body else POLICY  # of HEAD, or a 304
+
+
 def check(answer, method="GET"):
     """Returns the answer when it has what every answer has to have."""
-    assert answer["Content-Security-Policy"] == CONTENT_SECURITY_POLICY, str(answer)
+    assert answer["Content-Security-Policy"] == policy_of(answer), str(answer)
     assert answer["X-Content-Type-Options"] == "nosniff", str(answer)
     assert answer["Referrer-Policy"] == "no-referrer", str(answer)
     assert answer["Cache-Control"], str(answer)
@@ -197,31 +212,23 @@ def check(answer, method="GET"):
         assert answer["Content-Type"] is None, str(answer)
         assert answer["Content-Length"] is None, str(answer)
     else:
-        assert answer["Content-Type"] in (TEXT, HTML, JSON, PROBLEM), str(answer)
+        assert answer["Content-Type"] in (TEXT, HTML, JSON, PROBLEM, ICON), str(answer)
         length = answer["Content-Length"]
         assert length and (method == "HEAD" or int(length) == len(answer.body)), str(answer)
     return answer
 
 
 def parse_page(answer):
-    """The elements of an HTML page that has no parse error, as (tag, attributes, text), without the
-    first, which is html."""
+    """The root of an HTML page that has no parse error, and that is as small as it was promised."""
     assert answer["Content-Type"] == HTML, str(answer)
     parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
-    root = parser.parse(answer.body, transport_encoding="utf-8")
-    return [(element.tag, element.attrib, element.text or "") for element in list(root.iter())[1:]]
+    assert len(answer.body) < 10000, f"{len(answer.body)} bytes"
+    return parser.parse(answer.body, transport_encoding="utf-8")
 
 
-def page(title, *body):
-    """What parse_page returns for a page of this service: title, and the body's elements."""
-    return [
-        ("head", {}, ""),
-        ("meta", {"charset": "utf-8"}, ""),
-        ("meta", {"name": "viewport", "content": "width=device-width"}, ""),
-        ("title", {}, title),
-        ("body", {}, ""),
-        *((tag, {}, text) for tag, text in body),
-    ]
+def texts(root, tag):
+    """The texts of all elements of that kind in a page."""
+    return ["".join(element.itertext()) for element in root.iter(tag)]
 
 
 def check_problem(answer, status, form="text"):
@@ -235,12 +242,13 @@ def check_problem(answer, status, form="text"):
         detail, identity = problem.pop("detail"), problem.pop("request_id", None)
         assert problem == {"type": "about:blank", "title": title, "status": status}, str(answer)
     elif form == "html":
-        elements = parse_page(answer)
-        detail = next(text for tag, _, text in elements if tag == "p")
-        identity = elements[-1][2] if elements[-1][0] == "code" else None
-        quoted = [("p", "Request: "), ("code", identity)] if identity else []
-        expected = page(f"{status} {title}", ("h1", title), ("p", detail), *quoted)
-        assert elements == expected, str(answer)
+        page = parse_page(answer)
+        whole = [f"{status} {title}"]
+        assert texts(page, "title") == texts(page, "h1") == whole, str(answer)
+        assert page.get("lang") == "en" and page.find(".//a").get("href") == "/", str(answer)
+        detail = texts(page, "p")[0]
+        identity = next(iter(texts(page, "code")), None)
+        assert texts(page, "p")[2:] == ([f"Request: {identity}"] if identity else []), str(answer)
     else:
         assert answer["Content-Type"] == TEXT, str(answer)
         head, detail, *quoted, end = answer.text.split("\n")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from client import Connection, Load, ask, request
-from service import FAKE, copy_checkout, listens, wait_until
+from service import FAKE, RESPONDER, copy_checkout, listens, wait_until
 
 NGINX_LINE = r'{(?=.*"component":"nginx")"severity":"[A-Z]+","message":".*'
 REPLACED = r"^worker \d+ was killed by signal 9 and is replaced(; it had .* in hand)?$"
@@ -150,7 +150,7 @@ def check_gives_up(service, program):
 def test_a_responder_that_cannot_run_ends_it_all(launch, directory):
     program = f"{directory}/responder"
     with open(program, "w", encoding="utf-8") as file:
-        file.write('#!/bin/sh\n[ "${1:-}" = --check ] || { printf cannot >&2; exit 1; }\n')
+        file.write(f'#!/bin/sh\n[ "$*" != --nginx ] || exec {RESPONDER} --nginx\nprintf cannot >&2; exit 1')
     os.chmod(program, 0o755)
     service = launch(responder=program)
     # its own words, though the line has no end

@@ -13,14 +13,13 @@ from client import (
     TEXT,
     ask,
     check_problem,
-   
-    page,
     parse_page,
+    texts,
 )
 from service import REPOSITORY
 
 FORMATS = {"text": TEXT, "html": HTML, "json": JSON}
-ROUTES = ["/", "/health", "/ready", "/version"]
+ROUTES = ["/", "/favicon.ico", "/robots.txt", "/health", "/ready", "/version"]
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 CHROME = f"{FIREFOX.replace('*/*', 'image/apng,*/*')},application/signed-exchange;v=b3;q=0.7"
 
@@ -29,11 +28,9 @@ def salutation(answer):
     """What a greeting says, out of whichever format it has, the rest of which is checked."""
     assert answer.status == 200, str(answer)
     if answer["Content-Type"] == HTML:
-        elements = parse_page(answer)
-        text, name = (next(e[2] for e in elements if e[0] == tag) for tag in ("title", "bdi"))
-        greeted = text.removesuffix(name)
-        assert elements == page(text, ("h1", greeted), ("bdi", name)), str(answer)
-        return text
+        page = parse_page(answer)
+        assert texts(page, "title") == texts(page, "h1"), str(answer)
+        return texts(page, "h1")[0]
     if answer["Content-Type"] == JSON:
         assert set(answer.json()) == {"greeting", "name"}, str(answer)
         return answer.json()["greeting"]

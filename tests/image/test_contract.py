@@ -222,7 +222,8 @@ def test_it_ends_with_an_error_when_nginx_cannot_run(launch, tmp_path):
 
 
 def test_it_ends_with_an_error_when_the_responder_cannot_run(launch, tmp_path):
-    program = "#!/usr/bin/python3 -IS\nimport sys\nsys.exit('--check' not in sys.argv)\n"
+    told = '{"languages":"en","page_policy":"","error_page":""}'
+    program = f"#!/usr/bin/python3 -IS\nimport sys\n'--nginx' in sys.argv and sys.exit(print('{told}'))\nsys.exit(1)\n"
     service = launch(mount("/app/responder", program, tmp_path))
     check_gives_up(service, "responder")
 

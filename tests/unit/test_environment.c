@@ -70,16 +70,14 @@ static const char *changes_in(const struct settings *settings)
     static char changes[1024];
     struct text text = text_in(changes, sizeof(changes));
     const struct {
-        const char *name, *value, *by_default;
+        const char *name, *value;
     } members[] = {
-        {"greeting", settings->greeting, "Hello"}, {"name", settings->name, "World"},
-        {"service", settings->service, NULL},      {"revision", settings->revision, NULL},
-        {"project", settings->project, NULL},
+        {"greeting", settings->greeting}, {"name", settings->name},
+        {"service", settings->service},   {"revision", settings->revision},
+        {"region", settings->region},     {"project", settings->project},
     };
     for (size_t i = 0; i < LENGTH(members); i++)
-        if (!members[i].value || !members[i].by_default
-                ? members[i].value != members[i].by_default
-                : strcmp(members[i].value, members[i].by_default) != 0)
+        if (members[i].value)
             add_change(&text, members[i].name, members[i].value);
     if (settings->workers != 4)
         add_change(&text, "workers", number(settings->workers));
@@ -115,6 +113,7 @@ TEST(each_setting_has_a_default_and_a_variable_of_its_own)
         {__LINE__, "OTHER=x", ""},
         {__LINE__, "GREETING=Moin", "greeting=Moin"},
         {__LINE__, "GREETING_NAME=Ada", "name=Ada"},
+        {__LINE__, "REGION=europe-west6", "region=europe-west6"},
         {__LINE__, "K_SERVICE=hello", "service=hello"},
         {__LINE__, "K_REVISION=hello-1", "revision=hello-1"},
         {__LINE__, "GOOGLE_CLOUD_PROJECT=lab", "project=lab"},
