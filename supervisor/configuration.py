@@ -35,6 +35,7 @@ def holes(values, ipv6, told):
         "METRICS": "include metrics.conf;" if values["METRICS_PORT"] else "",
         "METRICS_PORT": values["METRICS_PORT"],
         "ACCESS_LOG": values["ACCESS_LOG"],
+        "TIME": '"$time_iso8601","ended":$msec' if values["ACCESS_LOG"] == "all" else '"$time"',
         "TRACES": f"projects/{project}/traces/" if project else "",
         "RUN": os.urandom(4).hex(),
         "LISTEN_IPV6": f"listen [::]:{values['PORT']} backlog=4096;" if ipv6 else "",

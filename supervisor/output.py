@@ -77,14 +77,21 @@ class Flood:
 class Stream:
     """The output of one program on one of its streams."""
 
-    def __init__(self, component, log, flood):
+    def __init__(self, component, channel, log, flood):
         self.component, self.log, self.flood = component, log, flood
+        self.is_requests = (component, channel) == ("nginx", "stdout")
         self.pid = None  # of the program's first process
         self.rest = b""  # of a line that is not whole yet
         self.report = None
 
-    def feed(self, data):
-        """Takes what was written, passes on the lines that are whole."""
+    def feed(self, data, undivided=False):
+        """Takes what was written, passes on the lines that are whole. undivided: no write is mixed with
+        another. Then nginx's requests, of which each write has whole lines, need no search for where
+        objects begin."""
+        known = undivided and self.is_requests and not self.rest and not self.log.as_text
+        if known and entries.is_clean(data):
+            self.log.pass_on(data)
+            return
         whole, newline, self.rest = (self.rest + data).rpartition(b"\n")
         if newline:
             self.pass_on(whole + newline)
@@ -93,11 +100,11 @@ class Stream:
 
     def pass_on(self, lines):
         if not self.log.as_text and entries.is_sound(lines):
-            self.log.pass_on(lines, lines.count(b"\n"))
+            self.log.pass_on(lines)
             return
         for line in lines.removesuffix(b"\n").split(b"\n"):
             if not self.log.as_text and entries.is_sound(line + b"\n"):
-                self.log.pass_on(line + b"\n", 1)
+                self.log.pass_on(line + b"\n")
             else:
                 self.interpret(line.decode(errors="backslashreplace"))
 
@@ -146,13 +153,13 @@ class Output:
         self.log, self.flood = log, Flood(log)
         self.streams = {}  # by program and channel
 
-    def feed(self, program, channel, pid, data):
-        """pid: of the program's first process."""
+    def feed(self, program, channel, pid, data, undivided=False):
+        """pid: of the program's first process. undivided: see Stream."""
         stream = self.streams.get((program, channel))
         if not stream:
-            stream = self.streams[program, channel] = Stream(program, self.log, self.flood)
+            stream = self.streams[program, channel] = Stream(program, channel, self.log, self.flood)
         stream.pid = pid
-        stream.feed(data)
+        stream.feed(data, undivided)
 
     def close(self, program):
         for (owner, _), stream in self.streams.items():

@@ -43,10 +43,10 @@ class Service(supervisord.Supervisor):
         elif self.watch and self.options.mood > 0:
             self.watch.tick()
 
-    def heard(self, name, channel, pid, data):
+    def heard(self, name, channel, pid, data, undivided=False):
         """supervisord closes the pipe of a program whose output cannot be handled."""
         try:
-            self.output.feed(name, channel, pid, data)
+            self.output.feed(name, channel, pid, data, undivided)
         except Exception as error:  # pylint: disable=broad-except
             LOG.write("CRITICAL", explain(error))
 

@@ -41,7 +41,7 @@ class Startup:
         if entry["severity"] in COMPLAINTS:
             self.complain(f"{component}: {entry['message']}")
 
-    def pass_on(self, lines, _count):
+    def pass_on(self, lines):
         for line in bytes(lines).splitlines():
             entry = json.loads(line)
             self.add(entry, entry.get("component", "nginx"))

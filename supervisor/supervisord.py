@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import tempfile
+import time
 import types
 
 from log import LOG, fail
@@ -96,13 +97,18 @@ class Poller(PollPoller):
         self.register_readable(self.read_end)
         self.signals = select.poll()
         self.signals.register(self.read_end, select.POLLIN)
-        self.flows = False
+        self.take = lambda _: False
 
     def poll(self, timeout):
-        if self.flows:  # a turn of the loop takes 0.2 ms: not for every few lines
+        """Output alone is taken here, again and again, since a turn of supervisord's loop takes as long
+        as 300 lines. It gathers between two looks."""
+        end = time.monotonic() + timeout
+        while True:
+            left = min(end - time.monotonic(), self.patience())
+            readable, writable = super().poll(max(0, left))
+            if writable or len(readable) != 1 or not self.take(readable[0]):
+                break
             self.signals.poll(FLOW_PAUSE_MS)
-            self.flows = False
-        readable, writable = super().poll(min(timeout, self.patience()))
         if self.read_end in readable:
             os.read(self.read_end, 1)  # one signal's number: supervisord handles one a turn
         return readable, writable
@@ -154,10 +160,7 @@ class Options(ServerOptions):
     def readfd(self, fd):
         """All that is there, where supervisord takes 128 KiB, a turn of its loop each time."""
         with contextlib.suppress(BlockingIOError, InterruptedError):
-            data = os.read(fd, PIPE_SIZE)
-            size = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
-            self.poller.flows = select.PIPE_BUF // 2 <= len(data) < size / 4
-            return data
+            return os.read(fd, PIPE_SIZE)
         return b""
 
     def fork(self):
@@ -181,8 +184,9 @@ class Supervisor(supervisor.supervisord.Supervisor):
         self.failed = False
         self.orphans = []  # process groups whose first process has died
 
-    def heard(self, name, channel, pid, data):
-        """Called with what a program has written to its stdout or stderr."""
+    def heard(self, name, channel, pid, data, undivided=False):
+        """Called with what a program has written to its stdout or stderr. undivided: its pipe was not
+        full, so that no write has been divided and mixed with others."""
 
     def lost(self, name, severity, message):
         """Called when a program has ended that should not have."""
@@ -208,10 +212,22 @@ class Supervisor(supervisor.supervisord.Supervisor):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self.options.stops)
         super().runforever()
 
+    def take(self, descriptor):
+        """Reads what a program has written, if the descriptor is that of its output, without a turn of
+        the loop. Returns whether there was anything. No supervisor has that."""
+        dispatcher = self.get_process_map().get(descriptor)
+        data = self.options.readfd(descriptor) if dispatcher else b""
+        if data:
+            process = dispatcher.process
+            size = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
+            self.heard(process.config.name, dispatcher.channel, process.pid, data, 2 * len(data) < size)
+        return bool(data)
+
     def tick(self, now=None):
         """What supervisord calls in every turn of its loop."""
         super().tick(now)
         self.options.poller.patience = self.patience
+        self.options.poller.take = self.take
         self.orphans = [group for group in self.orphans if signal_group(group, 0)]
 
     def hear(self, event):

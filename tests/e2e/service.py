@@ -184,7 +184,7 @@ def occurrences(pattern, line):
 
 
 SEVERITIES = ["DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"]
-RFC_3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,6}(Z|[+-]\d\d:\d\d)"
+RFC_3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3,6})?(Z|[+-]\d\d:\d\d)"
 
 
 def check_entry(line):
@@ -195,7 +195,8 @@ def check_entry(line):
     assert entry["severity"] in SEVERITIES, line
     assert isinstance(entry["message"], str) and isinstance(entry["pid"], int), line
     assert entry["component"] in ("nginx", "responder", "supervisor"), line
-    assert re.fullmatch(RFC_3339, entry["time"]), line
+    time_of_day = re.fullmatch(RFC_3339, entry["time"])
+    assert time_of_day and (time_of_day[1] or isinstance(entry["ended"], float)), line
 
 
 # --- The service ----------------------------------------------------------------------------

@@ -280,6 +280,45 @@ def test_a_long_line_is_cut_visibly(start):
     assert entry["referer"].endswith("... (cut)") and entry["path"].endswith("... (cut)")
 
 
+@native
+def test_what_a_full_pipe_divides_and_mixes_comes_out_as_entries(start):
+    """Lines that are longer than what a pipe takes at once, from several workers of nginx's, while
+    nobody reads: nginx waits in the middle of a line, and another one's may come in between."""
+    service = start()
+    long, short = request("/?long", Referer="x" * 6000), request("/?short")
+    processes, clients = service.named("nginx")[1], []
+    workers = [process for process in processes if "worker" in command_of(process)]
+
+    def all_wait():
+        client = socket.create_connection(("127.0.0.1", service.port), 10)
+        clients.append(client)
+        client.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            client.sendall((long if len(clients) % 2 else short) * 100)
+        return all(waits_for_a_pipe(worker) for worker in workers)
+
+    os.kill(service.process.pid, signal.SIGSTOP)
+    try:
+        wait_until(all_wait, 20, "nginx's workers wait")
+    finally:
+        os.kill(service.process.pid, signal.SIGCONT)
+    for client in clients:
+        client.close()
+    assert service.stop() == 0
+    service.check_log()
+    assert {"/?long", "/?short"} <= {entry["path"] for entry in requests_of(service)}
+
+
+def command_of(process):
+    with open(f"/proc/{process.pid}/cmdline", encoding="utf-8") as file:
+        return file.read()
+
+
+def waits_for_a_pipe(process):
+    with open(f"/proc/{process.pid}/wchan", encoding="utf-8") as file:
+        return "pipe" in file.read()
+
+
 def test_a_hundred_thousand_requests_make_as_many_lines(start):
     service = start()
     with Load(service.port, 16) as load:

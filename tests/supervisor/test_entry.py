@@ -45,9 +45,14 @@ def test_the_time_is_utc_with_milliseconds():
     assert entries.now(1764096815.0079) == "2025-11-25T18:53:35.007Z"
 
 
+def test_a_request_s_time_of_day_has_milliseconds_from_elsewhere():
+    entry = {"severity": "INFO", "message": "", "time": "2026-11-26T07:14:55+00:00", "ended": 1.042}
+    assert entries.to_text(entry, False).startswith(b"07:14:55.042 INFO")
+
+
 @pytest.mark.parametrize("times", [1, 2, 100])
 def test_sound_lines_are_known(times):
-    assert entries.is_sound(SOUND * times)
+    assert entries.is_sound(SOUND * times) and entries.is_clean(SOUND * times)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +82,20 @@ def test_a_line_of_the_greatest_length_is_sound_by_itself():
     longest = SOUND.replace(b"words", b"x" * (entries.LINE_MAX - len(SOUND) + 5))
     assert len(longest) == entries.LINE_MAX and entries.is_sound(longest)
     assert not entries.is_sound(longest.replace(b"x", b"xx", 1))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        SOUND.replace(b"words", b"\x7f"),
+        SOUND.replace(b"words", b"\xff"),
+        SOUND.replace(b"words", "\u202e".encode()),
+        SOUND.replace(b"words", b"x" * 4096),
+    ],
+)
+def test_what_nginx_does_not_escape_or_cut_is_found_in_its_whole_lines(bad):
+    for before, after in [(0, 0), (1, 0), (0, 1), (50, 50)]:
+        assert not entries.is_clean(SOUND * before + bad + SOUND * after)
 
 
 @pytest.mark.parametrize("line", ["", "words", "[]", "{", "{}", '{"message":"x"}', "{" * 9000, "1"])

@@ -20,8 +20,7 @@ class Log:
     def add(self, entry, component, pid=None):
         self.entries.append({"component": component, **entry})
 
-    def pass_on(self, lines, count):
-        assert lines.count(b"\n") == count
+    def pass_on(self, lines):
         self.entries += [json.loads(line) for line in lines.splitlines()]
 
     def flush(self, seconds=0):
@@ -106,6 +105,32 @@ def test_a_flood_is_counted(log, programs):
     assert sum(entry.get("count", 1) for entry in log.entries) == 501
     assert log.entries[-1]["severity"] == "CRITICAL" and log.entries[-1]["count"] == 490
     assert log.entries[-1]["message"].startswith("490 more like this: write() ")
+
+
+WHOLE = b'{"severity":"INFO","message":"whole"}\n'
+LONG = b'{"severity":"INFO","message":"' + b"x" * 5000 + b'"}\n'
+
+
+@pytest.mark.parametrize("cut", [5, 1000, 2500, 4900])
+@pytest.mark.parametrize("between", [1, 60])
+def test_a_line_that_another_one_divides_is_no_entry_and_the_others_are(log, programs, cut, between):
+    """As it is where the pipe was full while nginx wrote a line that is too long for one write."""
+    programs.feed("nginx", "stdout", 1, WHOLE + LONG[:cut] + WHOLE * between + LONG[cut:] + WHOLE)
+    programs.end()
+    assert messages(log).count("whole") == between + 1
+    assert len(log.entries) == between + 3
+
+
+@pytest.mark.parametrize("channel", ["stdout", "stderr"])
+@pytest.mark.parametrize("undivided", [True, False])
+def test_only_whole_lines_of_nginx_s_requests_are_not_looked_at_one_by_one(
+    log, programs, monkeypatch, channel, undivided
+):
+    looked_at = []
+    monkeypatch.setattr(output.entries, "is_sound", lambda lines: looked_at.append(lines) or True)
+    programs.feed("nginx", channel, 1, WHOLE * 3, undivided)
+    assert messages(log) == ["whole"] * 3
+    assert bool(looked_at) != (undivided and channel == "stdout")
 
 
 def test_however_the_output_is_cut_the_entries_are_the_same():
