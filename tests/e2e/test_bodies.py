@@ -230,6 +230,7 @@ def drip(port, start, framing):
                 connection.socket.sendall(bytes([byte]))
                 if select.select([connection.socket], [], [], 0.3)[0]:
                     break
+                assert time.monotonic() - began < 30, "the body is still read"
         answer = connection.answer()
         with contextlib.suppress(ConnectionError):
             while connection.socket.recv(4096):
