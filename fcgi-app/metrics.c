@@ -262,6 +262,7 @@ void metrics_answer(const struct shared *shared, struct response *response)
     }
     add_usage(&usage, &shared->usage);
     response_init(response);
+    response->body = text_in(response->body_bytes, sizeof(response->body_bytes));
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
     add_requests(&response->body, &traffic);
     add_durations(&response->body, &traffic);

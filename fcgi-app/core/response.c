@@ -22,7 +22,7 @@ void response_init(struct response *response)
     response->entity_tag[0] = '\0';
     response->head_only = false;
     response->fields = text_in(response->field_bytes, sizeof(response->field_bytes));
-    response->body = text_in(response->body_bytes, sizeof(response->body_bytes));
+    response->body = text_in(response->body_bytes, RESPONSE_BODY_MAX);
 }
 
 #define STATUS(code, phrase)                                                                       \
@@ -220,7 +220,9 @@ size_t response_print(const struct response *response, char *bytes, size_t size)
         add_field(&out, "ETag: ", response->entity_tag);
     if (response->tells_methods)
         add_methods(&out, "Allow: ", response->route);
-    if (response->status == 503) /* seconds; a 503 here is over soon: RFC 9110 section 15.6.4 */
+    /* Seconds; a 503 is over soon, unless its handler says something else: RFC 9110 section 15.6.4.
+     */
+    if (response->status == 503 && !strcasestr(response->fields.bytes, "Retry-After: "))
         text_add(&out, "Retry-After: 1\r\n");
     add_security(&out, response);
     add_sharing(&out, response);

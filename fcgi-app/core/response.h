@@ -11,8 +11,11 @@
 
 enum {
     RESPONSE_BODY_MAX = 64 * 1024, /* bytes */
-    FIELDS_MAX = 2 * 1024,         /* bytes of the fields that a handler adds */
-    RESPONSE_MAX = RESPONSE_BODY_MAX + FIELDS_MAX + 2 * 1024 /* with all the header fields */
+    /* Of /metrics, the one that may be larger: some 60 lines for each route, and 100 others. */
+    METRICS_BODY_MAX = (ROUTES + 2) * 12 * 1024,
+    BODY_ROOM = METRICS_BODY_MAX > RESPONSE_BODY_MAX ? METRICS_BODY_MAX : RESPONSE_BODY_MAX,
+    FIELDS_MAX = 2 * 1024,                           /* bytes of the fields that a handler adds */
+    RESPONSE_MAX = BODY_ROOM + FIELDS_MAX + 2 * 1024 /* with all the header fields */
 };
 
 /* Who may keep a response, and for how long: decided here, for all routes. */
@@ -40,7 +43,7 @@ struct response {
     struct text fields; /* a handler's own, whole lines in field_bytes: see response_add_field */
     struct text body;   /* lies in body_bytes; may hold any bytes */
     char field_bytes[FIELDS_MAX];
-    char body_bytes[RESPONSE_BODY_MAX];
+    char body_bytes[BODY_ROOM];
 };
 
 /* What pages may do: with their style, the icon and their form, and nothing else. */

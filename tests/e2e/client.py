@@ -33,6 +33,7 @@ TITLES = {
 }
 
 ICON = "image/svg+xml"
+FORM_TYPE = "application/x-www-form-urlencoded"
 TEXT, HTML, JSON, PROBLEM = (
     f"{media_type}; charset=utf-8"
     for media_type in ("text/plain", "text/html", "application/json", "application/problem+json")

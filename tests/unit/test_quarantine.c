@@ -146,12 +146,31 @@ TEST(whatever_the_answer_depends_on_tells_requests_apart)
         {.method = "GET", .target = "/fatal", .if_match = "*/*"},
         {.method = "GET", .target = "/fatal", .accept = "*/*", .if_none_match = ""},
         {.method = "GET", .target = "/fatal", .accept = "*/*", .content_length = "1"},
-        {.method = "GET", .target = "/fatal", .accept = "*/*", .body_length = 1},
+        {.method = "GET", .target = "/fatal", .accept = "*/*", .body = "", .body_length = 1},
+        {.method = "GET", .target = "/fatal", .accept = "*/*", .content_type = "a/b"},
+        {.method = "GET", .target = "/fatal", .accept = "*/*", .content_encoding = "gzip"},
     };
     refuse(&fatal);
     for (size_t i = 0; i < LENGTH(others); i++)
         survive(&others[i]);
     assert_false(admitted(&fatal));
+}
+
+TEST(a_body_is_a_part_of_what_was_fatal_each_byte_of_it)
+{
+    struct request request = {
+        .method = "POST", .target = "/", .body = "name=Ada&mood=x", .body_length = 15};
+    refuse(&request);
+    assert_false(admitted(&request));
+    for (size_t i = 0; i < 15; i++) {
+        char other[] = "name=Ada&mood=x";
+        other[i]++;
+        request.body = other;
+        survive(&request);
+    }
+    request.body = "name=Ada&mood=x";
+    request.body_length = 14;
+    survive(&request);
 }
 
 TEST(what_differs_between_any_two_requests_does_not)
@@ -227,6 +246,7 @@ int main(void)
         cmocka_unit_test_setup(what_is_handed_over_is_tried_by_whoever_gets_it, forget_all),
         cmocka_unit_test_setup(what_is_refused_is_not_in_hand, forget_all),
         cmocka_unit_test_setup(whatever_the_answer_depends_on_tells_requests_apart, forget_all),
+        cmocka_unit_test_setup(a_body_is_a_part_of_what_was_fatal_each_byte_of_it, forget_all),
         cmocka_unit_test_setup(what_differs_between_any_two_requests_does_not, forget_all),
         cmocka_unit_test_setup(a_flood_of_suspects_does_not_free_what_is_refused, forget_all),
         cmocka_unit_test_setup(the_table_holds_as_many_as_it_has_room_for_and_takes_new_ones,

@@ -57,6 +57,24 @@ TEST(a_field_of_the_service_is_refused)
     }
 }
 
+TEST(a_503_says_once_when_to_come_again)
+{
+    static const char *const values[] = {NULL, "120"};
+    for (size_t i = 0; i < LENGTH(values); i++) {
+        static struct response response;
+        static char bytes[RESPONSE_MAX];
+        response_init(&response);
+        response.status = 503;
+        if (values[i])
+            response_add_field(&response, "retry-after", values[i]);
+        assert_true(response_print(&response, bytes, sizeof(bytes)) > 0);
+        const char *field = strcasestr(bytes, "\r\nRetry-After: ");
+        assert_non_null(field);
+        assert_null(strcasestr(field + 1, "\r\nRetry-After: "));
+        assert_memory_equal(field + sizeof("\r\nRetry-After:"), values[i] ? "120\r" : "1\r\n", 3);
+    }
+}
+
 TEST(fields_up_to_their_bound_are_taken)
 {
     static struct response response;
@@ -72,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_field_is_printed_or_refused_as_a_whole),
         cmocka_unit_test(a_field_of_the_service_is_refused),
+        cmocka_unit_test(a_503_says_once_when_to_come_again),
         cmocka_unit_test(fields_up_to_their_bound_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
