@@ -66,7 +66,7 @@ void problem(const struct context *context, struct response *response, int statu
     const char *id = request_id_of(context->request);
     forms[format].add(&response->body, status, detail, id);
     if (response->body.overflowed) { /* text needs no memory */
-        response->body = text_in(response->body_bytes, sizeof(response->body_bytes));
+        response->body = text_in(response->body_bytes, RESPONSE_BODY_MAX);
         response->content_type = forms[FORMAT_TEXT].content_type;
         add_text(&response->body, status, detail, id);
     }

@@ -82,7 +82,7 @@ void __wrap_health(const struct context *context, struct response *response)
     if (!size)
         return;
     const unsigned long length = strtoul(size + strlen("?size="), NULL, 10);
-    response->body = text_in(response->body_bytes, sizeof(response->body_bytes));
+    response->body = text_in(response->body_bytes, RESPONSE_BODY_MAX);
     for (unsigned long i = 0; i < length; i++)
         text_add(&response->body, (char[]){(char)('a' + i % 23), '\0'});
 }
