@@ -1,6 +1,7 @@
 """supervisord's own classes (4.2.5 is in Debian 12, 13 and Ubuntu 24.04), adapted where they are too
 slow or too quiet for a container, and nothing else. With each adaptation stands the version of
-supervisor that has it, and the test that fails without it; the figures are in docs/design.md.
+supervisor that has it, and the test that fails without it (tests/supervisor/adaptations.py takes each
+out); the figures are in docs/design.md.
 """
 
 import contextlib
@@ -26,8 +27,8 @@ FLOW_PAUSE_MS = 10  # in which 100,000 lines/s of 400 bytes fill less than half 
 
 class EntryPoint:
     """All that supervisor takes from pkg_resources, whose import takes 40 to 53 ms (Python 3.13 and
-    3.11), three times as long as all other imports. supervisor 4.3.0 does without. Test: in the
-    image every one, since there is no pkg_resources."""
+    3.11), three times as long as all other imports. supervisor 4.3.0 does without.
+    Test: test_what_the_image_leaves_out_is_not_needed."""
 
     def __init__(self, specification):
         self.module, self.name = specification.partition("=")[2].split(":")
@@ -55,6 +56,7 @@ sys.modules["pkg_resources"] = types.SimpleNamespace(EntryPoint=EntryPoint)
 
 # What supervisorctl is served by, where there is none, as in the image: 17 to 21 ms and 1.9 MB, of
 # which http and xmlrpc, with what they import, have 1 MB each. No supervisor can leave it out.
+# Test: test_what_the_image_leaves_out_is_not_needed.
 if not os.path.exists("/usr/bin/supervisorctl"):
     for unused in (
         *("http", "http.client", "xmlrpc", "xmlrpc.client"),
@@ -75,7 +77,8 @@ except ImportError as missing:
 
 SHUTDOWN = SupervisorStates.SHUTDOWN
 
-# It prints a traceback where its own log, which is /dev/null here, cannot be written to.
+# It prints a traceback where its own log, which is /dev/null here, cannot be written to. No supervisor
+# leaves that. Test: test_a_log_that_cannot_be_written_is_not_worth_a_traceback.
 supervisor.loggers.Handler.handleError = lambda _: None
 
 # --- Its classes --------------------------------------------------------------------------------
@@ -84,6 +87,7 @@ supervisor.loggers.Handler.handleError = lambda _: None
 class Poller(PollPoller):
     """What supervisord's loop waits with, for at most a second: here no longer than patience() says.
     A signal ends the wait: no supervisor has that (PEP 475 made it wait on).
+    Test: test_a_signal_ends_the_wait.
 
     The first wait, which comes before the programs are started, is none: supervisor 4.4.0.
     Test: test_it_answers_soon_after_its_start."""
@@ -101,12 +105,14 @@ class Poller(PollPoller):
 
     def poll(self, timeout):
         """Output alone is taken here, again and again, since a turn of supervisord's loop takes as long
-        as 300 lines. It gathers between two looks."""
-        end = time.monotonic() + timeout
+        as 300 lines. It gathers between two looks. Output without end does not keep the loop waiting.
+        No supervisor has that. Tests: test_output_is_taken_without_a_turn_of_the_loop,
+        test_output_without_end_does_not_keep_the_loop_waiting."""
+        end = time.monotonic() + min(timeout, self.patience())
         while True:
-            left = min(end - time.monotonic(), self.patience())
-            readable, writable = super().poll(max(0, left))
-            if writable or len(readable) != 1 or not self.take(readable[0]):
+            left = max(0, end - time.monotonic())
+            readable, writable = super().poll(left)
+            if not left or writable or len(readable) != 1 or not self.take(readable[0]):
                 break
             self.signals.poll(FLOW_PAUSE_MS)
         if self.read_end in readable:
@@ -128,12 +134,14 @@ class Options(ServerOptions):
         Test: test_a_limit_that_is_low_is_put_up_with."""
 
     def usage(self, msg):
-        """What is wrong, without the options that supervisord has."""
+        """What is wrong, without the options that supervisord has: no supervisor leaves them out.
+        Test: test_what_is_wrong_is_said_without_options."""
         fail(f"supervisord: {msg}")
 
     def openhttpservers(self, supervisord):
         """supervisorctl's way in is not worth ending for. Where there are no hard links supervisord
-        would try for ever to make one: no supervisor leaves that."""
+        would try for ever to make one: no supervisor leaves that.
+        Test: test_a_file_system_without_hard_links_has_no_supervisorctl."""
         trial = f"{os.path.dirname(self.configfile)}/supervisor.sock"
         try:
             os.link(self.configfile, trial)
@@ -144,12 +152,14 @@ class Options(ServerOptions):
             LOG.write("NOTICE", f"there is no socket for supervisorctl here: {error}")
 
     def setpgrp(self):
-        """In the child. Without a group of its own it lacks only what ends its orphans, too."""
+        """In the child. Without a group of its own it lacks only what ends its orphans, too: no
+        supervisor goes on. Test: test_a_call_that_is_refused_is_done_without_or_said_in_one_line."""
         with contextlib.suppress(OSError):
             super().setpgrp()
 
     def make_pipes(self, stderr=True):
-        """With room for what comes while nobody reads. Where the system refuses, they fill sooner."""
+        """With room for what comes while nobody reads. Where the system refuses, they fill sooner. No
+        supervisor has that. Test: test_a_program_s_output_has_room_and_is_read_at_once."""
         pipes = super().make_pipes(stderr)
         for name in ("stdout", "stderr"):
             if pipes.get(name) is not None:
@@ -158,7 +168,8 @@ class Options(ServerOptions):
         return pipes
 
     def readfd(self, fd):
-        """All that is there, where supervisord takes 128 KiB, a turn of its loop each time."""
+        """All that is there, where supervisord takes 128 KiB, a turn of its loop each time. No supervisor
+        has that. Test: test_a_program_s_output_has_room_and_is_read_at_once."""
         with contextlib.suppress(BlockingIOError, InterruptedError):
             return os.read(fd, PIPE_SIZE)
         return b""
@@ -192,7 +203,8 @@ class Supervisor(supervisor.supervisord.Supervisor):
         """Called when a program has ended that should not have."""
 
     def patience(self):
-        """For how many seconds no signal or output is needed for something to be done."""
+        """For how many seconds no signal or output is needed for something to be done. No supervisor asks.
+        Test: test_it_looks_often_while_a_program_starts."""
         restless = {ProcessStates.STARTING, ProcessStates.EXITED, ProcessStates.BACKOFF}
         groups = self.process_groups.values()
         states = {process.state for group in groups for process in group.processes.values()}
@@ -243,7 +255,7 @@ class Supervisor(supervisor.supervisord.Supervisor):
 
     def give_up(self, name, reason):
         """A program that cannot run ends everything, with status 1; supervisord would go on without
-        it. No supervisor has that. Test: test_a_responder_that_cannot_run_ends_it_all."""
+        it. No supervisor has that. Test: test_workers_that_keep_dying_end_it_all."""
         self.lost(name, "CRITICAL", f"{name} failed for good: {reason}; stopping")
         self.failed = True
         self.options.mood = SHUTDOWN
@@ -288,10 +300,12 @@ def signal_group(group, number):
 def run(make_supervisor, configuration, stops):
     """Runs what make_supervisor makes of supervisord's options until a signal of stops ends it.
     Returns the exit status. supervisord asks for a directory for temporary files, in which it puts
-    nothing here: /tmp may be read-only.
+    nothing here: /tmp may be read-only. No supervisor looks elsewhere.
+    Test: test_no_place_for_temporary_files_is_needed.
 
     SIGUSR1, which announces the stop to the responder, must not end it while it is not ready for it
-    yet. What is ignored here is ignored there, too, and what it blocks is kept for it all the same.
+    yet. What is ignored here is ignored there, too, and what it blocks is kept for it all the same. No
+    supervisor has that. Test: test_it_can_be_stopped_at_any_moment_of_its_start.
     """
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     tempfile.tempdir = os.path.dirname(configuration)
