@@ -159,12 +159,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    body = None  # what came with the request
+
     def do_POST(self):
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.kind() == "iam":
-            return self.issue_token(json.loads(body))
+            return self.issue_token(json.loads(self.body))
         return self.pass_on()
+
+    def do_PUT(self):
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.pass_on()
 
     def do_GET(self):
         special = {"run": self.run_api, "monitoring": self.monitoring_api}
@@ -313,8 +318,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def ask(self, port):
         """Puts the request to the real service, and its answer through."""
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        headers = {name: self.headers[name] for name in ("Accept",) if name in self.headers}
-        connection.request(self.command, self.path, headers=headers)
+        passed = ("Accept", "Content-Type")
+        headers = {name: self.headers[name] for name in passed if name in self.headers}
+        connection.request(self.command, self.path, self.body, headers)
         response = connection.getresponse()
         self.answer(response.status, response.read(), response.headers["Content-Type"])
         connection.close()
