@@ -33,16 +33,25 @@ def ask(path):
     os.close(told_write)
     os.close(said_write)
     told = read_all(told_read)  # first: what is said is a line, for which there is room
-    output = Output(LOG)
-    output.feed("responder", "stderr", pid, read_all(said_read))
-    output.end()
+    said = read_all(said_read)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status != 0:
-        sys.exit(status)
+        refuse(path, pid, said.decode(errors="backslashreplace"), status)
+    output = Output(LOG)
+    output.feed("responder", "stderr", pid, said)
+    output.end()
     try:
         return json.loads(told)
     except ValueError:
         fail(f"RESPONDER={path} does not say what nginx has to know. Build it anew: make build")
+
+
+def refuse(path, pid, said, status):
+    """Ends with what it said, whatever that is, as this process ends where it refuses a setting."""
+    ended = f"RESPONDER={path} ended with status {status}" if status > 0 else f"RESPONDER={path} was ended by signal {-status}"
+    LOG.add({"severity": "CRITICAL", "message": said.removeprefix("responder: ").strip() or ended}, "responder", pid)
+    LOG.flush(0.1)
+    sys.exit(status if status > 0 else 1)
 
 
 def read_all(descriptor):
@@ -56,5 +65,5 @@ def become_asked(path, told, said):
         os.dup2(said, 2)
         os.execv(path, [path, "--nginx"])
     except OSError as error:
-        LOG.write("CRITICAL", f"RESPONDER={path} cannot be run: {error.strerror}")
+        os.write(said, f"RESPONDER={path} cannot be run: {error.strerror}".encode())
     os._exit(1)

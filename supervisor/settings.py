@@ -1,6 +1,7 @@
 """The settings: environment variables, in one table. README's table says the same (tests/supervisor
 compares them). Those that the responder reads are checked by it (responder --check)."""
 
+import os
 import re
 
 
@@ -157,7 +158,21 @@ def read(environment):
     return values
 
 
+def is_misspelt(name, setting):
+    """Whether one letter is missing, too many or another, or two are swapped."""
+    before = len(os.path.commonprefix([name, setting]))
+    name, setting = name[before:][::-1], setting[before:][::-1]
+    behind = len(os.path.commonprefix([name, setting]))
+    name, setting = name[behind:], setting[behind:]
+    return max(len(name), len(setting)) <= 1 or (len(name) == 2 and name == setting[::-1])
+
+
 def notices(environment):
     """What to say about variables that are there and are no settings."""
     if "NAME" in environment and "GREETING_NAME" not in environment:
         yield "NAME is not a setting, since some systems set it themselves: use GREETING_NAME"
+    names = [setting.name for setting in TABLE]
+    for name in sorted(set(environment) - set(names)):
+        for meant in names:
+            if is_misspelt(name, meant):
+                yield f"{name} is not a setting, and changes nothing: {meant} is one"

@@ -354,6 +354,8 @@ class Service:
         self.expect(f"^{line}$")
         assert self.wait() == status, f"it said:\n{self.log()}"
         assert len(self.lines()) == 1, f"it said:\n{self.log()}"
+        if self.is_structured:
+            assert self.entries()[0]["severity"] == "CRITICAL", self.log()
 
     # What it leaves
 

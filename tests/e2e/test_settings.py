@@ -67,6 +67,18 @@ def test_a_responder_that_is_not_there_is_refused(launch, directory):
     launch(responder=path).check_refuses(1, f"RESPONDER={path} cannot be read: .*make build")
 
 
+@native
+@pytest.mark.parametrize(
+    ("end", "how", "status"), [("exit 3", "with status 3", 3), ("kill -SEGV $$", "by signal 11", 1)]
+)
+def test_a_responder_that_ends_without_a_word_is_named(launch, directory, end, how, status):
+    program = f"{directory}/responder"
+    with open(program, "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\n{end}\n")
+    os.chmod(program, 0o755)
+    launch(responder=program).check_refuses(status, f"RESPONDER={program} (was )?ended {how}")
+
+
 # --- The run directory ----------------------------------------------------------------------
 
 

@@ -53,6 +53,33 @@ def test_a_name_that_the_system_has_set_is_noticed(environment, times):
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("GREETNG", "GREETING"),
+        ("WORKER", "WORKERS"),
+        ("WROKERS", "WORKERS"),
+        ("SANDBOXX", "SANDBOX"),
+        ("CACHÉ", "CACHE"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+        ("XPORT", "PORT"),
+    ],
+)
+def test_a_misspelt_setting_is_noticed(name, meant):
+    noticed = f"{name} is not a setting, and changes nothing: {meant} is one"
+    assert list(settings.notices({name: "", "HOME": "/"})) == [noticed]
+
+
+@pytest.mark.parametrize("name", ["PATH", "TEMPORARY", "PROT_X", "K_SERVICE", "HOST", ""])
+def test_other_variables_are_not_noticed(name):
+    assert not list(settings.notices({name: ""}))
+
+
+def test_no_setting_is_taken_for_another_one_misspelt():
+    names = {setting.name: "" for setting in settings.TABLE}
+    assert not list(settings.notices(names))
+
+
+@pytest.mark.parametrize(
     ("quota", "cpus"),
     [
         ("", None),
