@@ -284,9 +284,21 @@ resource "google_monitoring_alert_policy" "instances" {
 
 # A build that is cancelled, or killed in the middle, may not get to put the traffic back. Whatever it
 # leaves that is not settled has the tag, so the address that a revision has by its tag is asked: it
-# answers while a rollout goes on, and for longer than one may last only when that was killed.
+# answers while a rollout goes on, and for longer than one may last only when that was killed. Behind
+# Identity-Aware Proxy the answer is the proxy's refusal, which is as good: where no revision has the tag
+# there is no such address, and Google answers 404 for anybody.
+locals {
+  # The proxy sends a browser to Google's page for signing in, which answers 200, and refuses others.
+  refusals = [
+    { class = "STATUS_CLASS_2XX", status = null },
+    { class = "STATUS_CLASS_3XX", status = null },
+    { class = null, status = 401 },
+    { class = null, status = 403 },
+  ]
+}
+
 resource "google_monitoring_uptime_check_config" "candidate" {
-  for_each = local.iap ? {} : google_cloud_run_v2_service.app
+  for_each = google_cloud_run_v2_service.app
 
   display_name = "${var.service}: candidate in ${each.key}"
   period       = "300s" # the alert waits for longer
@@ -307,8 +319,16 @@ resource "google_monitoring_uptime_check_config" "candidate" {
     validate_ssl = true
     headers      = local.behind_load_balancer ? { X-Candidate = each.key } : {}
 
+    dynamic "accepted_response_status_codes" {
+      for_each = local.iap ? local.refusals : []
+      content {
+        status_class = accepted_response_status_codes.value.class
+        status_value = accepted_response_status_codes.value.status
+      }
+    }
+
     dynamic "service_agent_authentication" {
-      for_each = var.public ? [] : [1]
+      for_each = var.public || local.iap ? [] : [1]
       content {
         type = "OIDC_TOKEN"
       }
@@ -322,8 +342,6 @@ resource "google_monitoring_uptime_check_config" "candidate" {
 }
 
 resource "google_monitoring_alert_policy" "candidate" {
-  count = local.iap ? 0 : 1
-
   display_name          = "${var.service}: a rollout was left"
   combiner              = "OR" # of one condition for each region
   severity              = "WARNING"

@@ -55,8 +55,23 @@ run "not_watched_from_outside" {
   command = plan
 
   assert {
-    condition     = length(google_monitoring_uptime_check_config.app) == 0 && length(google_monitoring_uptime_check_config.candidate) == 0 && length(google_monitoring_alert_policy.uptime) == 0 && length(google_monitoring_alert_policy.candidate) == 0
+    condition     = length(google_monitoring_uptime_check_config.app) == 0 && length(google_monitoring_alert_policy.uptime) == 0
     error_message = "An uptime check cannot pass the proxy: it would always fail."
+  }
+}
+
+run "a_rollout_that_was_left" {
+  command = plan
+
+  assert {
+    condition = [for status in google_monitoring_uptime_check_config.candidate["europe-west1"].http_check[0].accepted_response_status_codes : coalesce(status.status_class, tostring(status.status_value))] == [
+      "STATUS_CLASS_2XX", "STATUS_CLASS_3XX", "401", "403",
+    ] && length(google_monitoring_uptime_check_config.candidate["europe-west1"].http_check[0].service_agent_authentication) == 0
+    error_message = "Whatever the proxy answers says that there is a candidate; 404, and nothing, that there is none."
+  }
+  assert {
+    condition     = startswith(google_monitoring_uptime_check_config.candidate["europe-west1"].monitored_resource[0].labels.host, "candidate---") && strcontains(google_monitoring_alert_policy.candidate.conditions[0].condition_threshold[0].filter, "metric.labels.check_id=") && google_monitoring_alert_policy.candidate.notification_channels == tolist([google_monitoring_notification_channel.email[0].id])
+    error_message = "Behind the proxy, too, somebody has to be told of a tag that stays."
   }
 }
 

@@ -217,7 +217,7 @@ run "left_rollout" {
     error_message = "The address that a revision has by the tag has to be asked."
   }
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.candidate[0].conditions[0].condition_threshold[0].filter, "metric.labels.check_id=\"id-of-candidate\"") && google_monitoring_alert_policy.candidate[0].conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_COUNT_TRUE" && google_monitoring_alert_policy.candidate[0].conditions[0].condition_threshold[0].comparison == "COMPARISON_GT" && google_monitoring_alert_policy.candidate[0].conditions[0].condition_threshold[0].duration == "1200s"
+    condition     = strcontains(google_monitoring_alert_policy.candidate.conditions[0].condition_threshold[0].filter, "metric.labels.check_id=\"id-of-candidate\"") && google_monitoring_alert_policy.candidate.conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_COUNT_TRUE" && google_monitoring_alert_policy.candidate.conditions[0].condition_threshold[0].comparison == "COMPARISON_GT" && google_monitoring_alert_policy.candidate.conditions[0].condition_threshold[0].duration == "1200s"
     error_message = "A tag that is there for longer than a rollout takes has to be told, whatever the traffic is."
   }
 }
@@ -234,7 +234,7 @@ run "left_rollout_behind_a_domain_in_three_regions" {
     error_message = "Each region's candidate has to be asked as the rollout asks it."
   }
   assert {
-    condition     = [for condition in google_monitoring_alert_policy.candidate[0].conditions : condition.condition_threshold[0].duration] == ["3000s", "3000s", "3000s"]
+    condition     = [for condition in google_monitoring_alert_policy.candidate.conditions : condition.condition_threshold[0].duration] == ["3000s", "3000s", "3000s"]
     error_message = "The alert has to wait for as long as a rollout over all regions may take."
   }
 }
@@ -279,7 +279,7 @@ run "what_to_do" {
   command = plan
 
   assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.candidate, [google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.documentation[0].links[0].url == "https://github.com/example/hello/blob/main/docs/runbook.md"])
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, [google_monitoring_alert_policy.candidate, google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.documentation[0].links[0].url == "https://github.com/example/hello/blob/main/docs/runbook.md"])
     error_message = "Every alert has to lead to the runbook."
   }
 }
@@ -296,7 +296,7 @@ run "nobody_to_tell" {
     error_message = "Without an address there is no channel."
   }
   assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.candidate, [google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : length(policy.notification_channels) == 0]) && length(google_monitoring_alert_policy.burn_rate) == 6
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, [google_monitoring_alert_policy.candidate, google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : length(policy.notification_channels) == 0]) && length(google_monitoring_alert_policy.burn_rate) == 6
     error_message = "The alerts have to be there without an address, for the console."
   }
   assert {
@@ -316,7 +316,7 @@ run "somebody_to_tell" {
     error_message = "The channel has to be the address."
   }
   assert {
-    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, google_monitoring_alert_policy.candidate, [google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.notification_channels == tolist([google_monitoring_notification_channel.email[0].id])])
+    condition     = alltrue([for policy in concat(values(google_monitoring_alert_policy.burn_rate), google_monitoring_alert_policy.uptime, [google_monitoring_alert_policy.candidate, google_monitoring_alert_policy.errors, google_monitoring_alert_policy.instances, google_monitoring_alert_policy.split, google_monitoring_alert_policy.builds]) : policy.notification_channels == tolist([google_monitoring_notification_channel.email[0].id])])
     error_message = "Every alert has to reach the address."
   }
   assert {
