@@ -7,6 +7,7 @@ all but the first find layers in the engine's cache, and images in the registry.
 import json
 import os
 import re
+import shutil
 import subprocess
 import urllib.request
 
@@ -292,6 +293,18 @@ def test_the_last_lines_count_the_tests_and_name_what_was_skipped(first_run):
     report = first_run.partition("Tests of this build:\n")[2]
     assert re.search(r"^unit: [1-9]\d+ passed, 0 failed$", report, re.MULTILINE), first_run
     assert "SKIPPED in this build: the suite image: no container engine works" in report, first_run
+
+
+def test_a_suite_that_was_skipped_in_part_is_named_too(tmp_path):
+    (tmp_path / "cloudbuild").mkdir()
+    (tmp_path / "build").mkdir()
+    for name in ("report", "arguments.sh"):
+        shutil.copy(REPOSITORY / "cloudbuild" / name, tmp_path / "cloudbuild")
+    totals = "e2e: 9 passed, 0 failed, 3 skipped\nunit: 2 passed, 0 failed\n"
+    (tmp_path / "build/totals").write_text(totals)
+    report = subprocess.run([tmp_path / "cloudbuild/report"], capture_output=True, text=True, check=True)
+    said = "SKIPPED in this build: 3 tests of the suite e2e\n"
+    assert report.stdout == f"Tests of this build:\n{totals}{said}", report.stdout
 
 
 def test_a_test_that_fails_ends_the_build(place, monkeypatch):
