@@ -585,6 +585,16 @@ class Cloud:
         return self.run(self.rollout_command(commit), **environment)
 
 
+def read_until(process, pattern):
+    """What a program says, up to the line in which the regular expression matches."""
+    said = ""
+    while not re.search(pattern, said):
+        line = process.stdout.readline()
+        assert line, f"it ended without saying {pattern!r}:\n{said}"
+        said += line
+    return said
+
+
 class Ended:
     """What came of a program."""
 

@@ -7,7 +7,7 @@ import json
 import signal
 
 import pytest
-from cloud import CHANGING, GOOD, REGION, SCRIPTS, Ended
+from cloud import CHANGING, GOOD, REGION, SCRIPTS, Ended, read_until
 from outcome import NEW, OLD, check, check_put_back, told_to_run
 from test_make import maker
 
@@ -92,9 +92,7 @@ def test_other_signals_put_back_too(cloud, repository, name):
 def test_a_signal_between_the_calls_puts_back(cloud, repository):
     cloud.add_image(repository.new)
     process = cloud.start(cloud.rollout_command(repository.new), ROLLOUT_SOAK="60")
-    said = ""
-    while "has 10 %" not in said:
-        said += process.stdout.readline()
+    read_until(process, "has 10 %")
     process.send_signal(signal.SIGTERM)
     check_put_back(Ended(process), cloud, "FAILED: SIGTERM came", "100 % again")
 

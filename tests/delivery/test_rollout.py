@@ -6,7 +6,7 @@ import time
 
 import pytest
 import run_model
-from cloud import GOOD, IMAGE, OTHER_REGION, REGION, SCRIPTS, Ended
+from cloud import GOOD, IMAGE, OTHER_REGION, REGION, SCRIPTS, Ended, read_until
 from outcome import NEW, OLD, check, check_put_back, told_to_run
 
 # --- When all is well -------------------------------------------------------------------------
@@ -302,9 +302,7 @@ def test_of_two_rollouts_at_once_the_second_waits_and_wins(cloud, repository):
     cloud.add_image(repository.newer)
     cloud.add_image(repository.new)
     first = cloud.start(cloud.rollout_command(repository.new), ROLLOUT_SOAK="0.7")
-    said = ""
-    while "answers as it should" not in said:
-        said += first.stdout.readline()
+    said = read_until(first, "answers as it should")
     second = cloud.run(cloud.rollout_command(repository.newer))
     assert Ended(first).status == 0, said
     check(
@@ -321,9 +319,7 @@ def test_of_two_rollouts_at_once_an_older_second_one_is_refused(cloud, repositor
     cloud.add_image(repository.newer)
     cloud.add_image(repository.new)
     first = cloud.start(cloud.rollout_command(repository.newer), ROLLOUT_SOAK="0.7")
-    said = ""
-    while "answers as it should" not in said:
-        said += first.stdout.readline()
+    said = read_until(first, "answers as it should")
     second = cloud.run(cloud.rollout_command(repository.new))
     assert Ended(first).status == 0, said
     check(second, cloud, 1, {NEW: 100}, "waiting", f"FAILED: {repository.new} is older")
@@ -332,9 +328,7 @@ def test_of_two_rollouts_at_once_an_older_second_one_is_refused(cloud, repositor
 def test_of_two_rollouts_of_one_commit_at_once_one_serves_and_both_are_well(cloud, repository):
     cloud.add_image(repository.new)
     first = cloud.start(cloud.rollout_command(repository.new), ROLLOUT_SOAK="0.7")
-    said = ""
-    while "answers as it should" not in said:
-        said += first.stdout.readline()
+    said = read_until(first, "answers as it should")
     second = cloud.run(cloud.rollout_command(repository.new))
     assert Ended(first).status == 0, said
     check(second, cloud, 0, {NEW: 100}, "another rollout of the same image has brought it")
