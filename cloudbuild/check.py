@@ -6,9 +6,10 @@ Needs Python 3.8, which the builder image of Docker has.
 """
 
 import json
-import sys
 import urllib.error
 import urllib.request
+
+from command_line import Failure, Parser, finish
 
 TIMEOUT = 10  # seconds for one answer, a cold start included
 TEXT = "text/plain; charset=utf-8"
@@ -16,7 +17,7 @@ JSON = "application/json; charset=utf-8"
 PROBLEM = "application/problem+json; charset=utf-8"
 
 
-class Wrong(Exception):
+class Wrong(Failure):
     """An answer that is not what it has to be."""
 
 
@@ -83,8 +84,11 @@ def check(url, commit, revision=None, greeting="Hello", name="World", fields=Non
     return len(questions)
 
 
+def main(url, commit):
+    print(f"{check(url, commit)} answers are right")
+
+
 if __name__ == "__main__":
-    try:
-        check(*sys.argv[1:3])
-    except Wrong as wrong:
-        sys.exit(f"check: {wrong}")
+    parser = Parser(__doc__)
+    parser.require("url", "commit")
+    finish(main, **vars(parser.parse_args()))

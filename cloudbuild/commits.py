@@ -18,7 +18,20 @@ def git(*arguments):
             timeout=5 * PATIENCE,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Failure(f"git {arguments[0]} cannot be run: {error}")
+        raise Failure(f"git {' '.join(arguments)} cannot be run: {error}")
+
+
+def told(checkout, *arguments):
+    """What git says of a checkout."""
+    shown = git("-C", str(checkout), *arguments)
+    if shown.returncode != 0:
+        raise Failure(f"git {' '.join(arguments)} failed: {' '.join(shown.stderr.split())}")
+    return shown.stdout.strip()
+
+
+def head(checkout):
+    """The commit of a checkout."""
+    return told(checkout, "rev-parse", "HEAD")
 
 
 def committed(commit):

@@ -13,12 +13,10 @@ import time
 import urllib.error
 import urllib.request
 
-PATIENCE = float(os.environ.get("ROLLOUT_PATIENCE", "60"))
+from command_line import Failure, seconds
+
+PATIENCE = seconds("ROLLOUT_PATIENCE", "60")
 PAUSE = PATIENCE / 60  # between two looks
-
-
-class Failure(Exception):
-    """What went wrong, in words for whoever reads the log."""
 
 
 STARTED = time.monotonic()
@@ -32,7 +30,7 @@ def command_line(*arguments):
     return shlex.join(["gcloud", *arguments])
 
 
-def gcloud(*arguments, show=True):
+def gcloud(*arguments, show=True, stderr=None):
     """Runs gcloud and returns what it printed. Its own messages go where this program's go."""
     if show:
         say(f"$ {command_line(*arguments)}")
@@ -41,6 +39,7 @@ def gcloud(*arguments, show=True):
             ["gcloud", *arguments, "--quiet"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             start_new_session=True,  # Ctrl-C is for this program, which then decides what to do
         )

@@ -6,15 +6,14 @@ whether it is taken is decided by how many came lately.
 """
 
 import datetime
-import os
 import time
 
-from gcloud import Failure
+from command_line import Failure, seconds
 from google_api import Api, Conflict, Unanswered
 from judgement import ENOUGH_FOR_ERRORS, Seen, judge, without
 
 LAG = 180  # seconds in which a report may come
-LASTS = float(os.environ.get("ROLLOUT_JUDGED", "300"))  # seconds that the judged share lasts
+LASTS = seconds("ROLLOUT_JUDGED", "300")  # seconds that the judged share lasts
 BEFORE = 600  # seconds before the rollout from which the rate of requests is taken
 
 

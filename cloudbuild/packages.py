@@ -8,11 +8,13 @@ import os
 import subprocess
 import tarfile
 
+from command_line import Failure
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 STATUS = "/var/lib/dpkg/status.d"
 
 
-class NoPackages(Exception):
+class NoPackages(Failure):
     """What stands in the way of knowing the packages."""
 
 

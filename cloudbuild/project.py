@@ -5,14 +5,16 @@ Needs Python 3.9, terraform and gcloud, with what docs/deploy.md sets up.
 """
 
 import json
+import os
 import re
 import shlex
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 from cloud_run import Service
-from gcloud import Failure, gcloud, say
+from command_line import Failure, Misuse, Parser, finish
+from gcloud import gcloud, say
 
 TOP = Path(__file__).resolve().parent.parent
 TERRAFORM = (f"{TOP}/scripts/terraform",)  # for the environment in ENV
@@ -32,23 +34,45 @@ def run(*command, **options):
 def outputs():
     """What Terraform says about the project: project_id, region, regions, service, image, ..."""
     ended = subprocess.run([*TERRAFORM, "output", "-json"], capture_output=True, text=True, cwd=TOP)
-    values = json.loads(ended.stdout or "{}") if ended.returncode == 0 else {}
+    if ended.returncode != 0:
+        raise unknown(ended.stderr)
+    values = json.loads(ended.stdout or "{}")
     if "project_id" not in values:
-        said = re.search(r"(Error|terraform): .*", ended.stderr)
-        raise Failure(
-            "Terraform knows no project here. Make one with docs/deploy.md, or connect this"
-            " checkout to the one there is: scripts/terraform init"
-            + (f" (it said: {said[0]})" if said else "")
-        )
+        raise Failure(f"Terraform has made no project for {environment()} yet: docs/deploy.md")
     return {name: output["value"] for name, output in values.items()}
 
 
+def environment():
+    return f"ENV={os.environ.get('ENV') or 'production'}"
+
+
+def unknown(said):
+    """What keeps Terraform from saying what there is, the cause first."""
+    if said.startswith("terraform: "):  # scripts/terraform itself, which says what to do
+        return Misuse(said.strip().removeprefix("terraform: "))
+    cause = re.search(r"Error: .*", said)
+    cause = cause[0] if cause else said.strip().rpartition("\n")[2] or "it said nothing"
+    if "terraform init" in said:
+        return Failure(
+            f"Terraform is not connected to a project here ({cause}): {environment()}"
+            " scripts/terraform init, or docs/deploy.md where there is no project yet"
+        )
+    return Failure(
+        f"Terraform cannot say what there is ({cause}). All of it: {environment()} scripts/terraform"
+        " output"
+    )
+
+
 def require_credentials():
-    """Fails when gcloud cannot act for anybody. Its answer, a token, is not shown."""
-    try:
-        gcloud("auth", "print-access-token", show=False)
-    except Failure as failure:
-        raise Failure(f"gcloud has no credentials that work: gcloud auth login ({failure})")
+    """Fails when gcloud cannot act for anybody. Its answer, a token, is not shown, and what it says
+    of itself stands behind what to do."""
+    with tempfile.TemporaryFile("w+") as said:
+        try:
+            gcloud("auth", "print-access-token", show=False, stderr=said)
+        except Failure as failure:
+            said.seek(0)
+            why = " ".join(said.read().split()) or failure
+            raise Failure(f"gcloud has no credentials that work: gcloud auth login ({why})")
 
 
 def services(known):
@@ -58,11 +82,9 @@ def services(known):
     ]
 
 
-def main(name, function):
-    """Ends the program with what the function returns, or with what has failed."""
-    try:
-        sys.exit(function(*sys.argv[1:]))
-    except Failure as failure:
-        sys.exit(f"{name}: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+def main(name, function, text, **argument):
+    """Runs what `make name` stands for, which takes one kind of argument or none."""
+    parser = Parser(text, name)
+    for word, how in argument.items():
+        parser.add_argument(word, **how)
+    finish(function, name=name, **vars(parser.parse_args()))

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from cloud import OTHER_REGION, PROJECT, REGION, REPOSITORY, TRIGGER, digest_of
+from cloud import OTHER_REGION, PROJECT, REGION, REPOSITORY, TRIGGER, digest_of, read_until
 from outcome import NEW, OLD, check
 
 
@@ -129,9 +129,7 @@ def test_rollback_calls_off_a_rollout_that_leaves_the_traffic_alone_then(cloud, 
     rollout = cloud.start(
         cloud.rollout_command(repository.new), ROLLOUT_SOAK="3"
     )
-    said = ""
-    while "has 10 %" not in said:
-        said += rollout.stdout.readline()
+    said = read_until(rollout, "has 10 %")
     check(make("rollback"), cloud, 0, {OLD: 100})
     said += rollout.communicate(timeout=30)[0]
     assert rollout.returncode == 1 and "FAILED" in said, said
@@ -175,9 +173,7 @@ def test_rollback_of_a_rollout_over_two_regions_takes_both_to_what_served(
     rollout = two_regions.start(
         two_regions.rollout_command(repository.newer), ROLLOUT_SOAK="1.5"
     )
-    said = ""
-    while not re.search(calls_off, said):
-        said += rollout.stdout.readline()
+    said = read_until(rollout, calls_off)
     check(maker(two_regions)("rollback"), two_regions, 0, {NEW: 100})
     said += rollout.communicate(timeout=30)[0]
     assert rollout.returncode == 1 and "PERSON" not in said, said
@@ -248,13 +244,9 @@ def test_a_rollout_that_waits_with_a_commit_that_is_gone_back_from_is_not_begun(
 ):
     cloud.add_image(repository.new)
     first = cloud.start(cloud.rollout_command(repository.new), ROLLOUT_SOAK="60")
-    said = ""
-    while "has 10 %" not in said:
-        said += first.stdout.readline()
+    read_until(first, "has 10 %")
     second = cloud.start(cloud.rollout_command(repository.new))
-    waits = ""
-    while "waiting" not in waits:
-        waits += second.stdout.readline()
+    waits = read_until(second, "waiting")
     check(make("rollback"), cloud, 0, {OLD: 100})
     first.terminate()
     first.communicate(timeout=30)
@@ -309,7 +301,7 @@ def test_push_refuses_what_is_not_committed(cloud, tmp_path):
 
 # --- What is needed ---------------------------------------------------------------------------
 
-TARGETS = ["status", "rollback", "deploy", "push"]
+TARGETS = ["status", "rollback", "deploy", "push", "rebuild"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -317,17 +309,58 @@ def test_without_credentials_each_says_so(cloud, make, target):
     cloud.change(logged_in=False)
     ended = make(target)
     assert ended.status == 2, ended
-    assert f"{target}: gcloud has no credentials that work: gcloud auth login" in ended.log, ended
+    assert ended.log.startswith(
+        f"{target}: gcloud has no credentials that work: gcloud auth login (ERROR: "
+    ), ended
+    assert len(ended.log.splitlines()) == 2, ended  # this, and what make says of it
 
 
-@pytest.mark.parametrize("target", ["status", "rollback", "push"])
+KNOWING = [target for target in TARGETS if target != "deploy"]  # a deploy makes the project
+
+
+@pytest.mark.parametrize("target", KNOWING)
 def test_without_a_project_each_says_so(cloud, make, target):
     (cloud.directory / "outputs.json").unlink()
     ended = make(target)
     assert ended.status == 2, ended
-    assert f"{target}: Terraform knows no project here" in ended.log, ended
+    cause = 'Error: Backend initialization required, please run "terraform init"'
+    assert f"{target}: Terraform is not connected to a project here ({cause})" in ended.log, ended
+    assert "ENV=production scripts/terraform init" in ended.log, ended
     assert "docs/deploy.md" in ended.log and "terraform init" in ended.log, ended
     assert len(ended.log.splitlines()) <= 2, ended  # this, and what make says of it
+
+
+@pytest.mark.parametrize("target", KNOWING)
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("ENV", "nowhere", "ENV=nowhere: there is no file terraform/environments/nowhere.tfvars. There are: production staging"),
+        ("TERRAFORM", "/no/terraform", "TERRAFORM=/no/terraform is not installed"),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_is_named_first_and_no_other_advice_is_given(
+    cloud, make, target, variable, value, says
+):
+    (cloud.directory / "outputs.json").unlink()
+    ended = make(target, **{variable: value})
+    assert ended.status == 2 and ended.log.startswith(f"{target}: {says}"), ended
+    assert "init" not in ended.log and len(ended.log.splitlines()) == 2, ended
+
+
+@pytest.mark.parametrize("target", KNOWING)
+def test_where_terraform_cannot_say_its_reason_is_given(cloud, make, target, tmp_path):
+    program = tmp_path / "failing"
+    program.write_text("#!/bin/sh\necho 'Error: Failed to get existing workspaces: 403' >&2; exit 1\n")
+    program.chmod(0o755)
+    ended = make(target, TERRAFORM=str(program), ENV="staging")
+    says = "Terraform cannot say what there is (Error: Failed to get existing workspaces: 403)"
+    assert ended.log.startswith(f"{target}: {says}"), ended
+    assert "ENV=staging scripts/terraform output" in ended.log and " init" not in ended.log, ended
+
+
+def test_nothing_is_coloured_that_goes_to_no_terminal(cloud, make):
+    (cloud.directory / "outputs.json").unlink()
+    assert "\033" not in make("status").log
 
 
 @pytest.mark.parametrize("target", TARGETS)
