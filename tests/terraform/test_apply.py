@@ -312,7 +312,7 @@ CHANGES = {
             ),
             (
                 'google_monitoring_uptime_check_config.candidate["us-central1"]',
-                "google_monitoring_alert_policy.candidate[0]",
+                "google_monitoring_alert_policy.candidate",
             ),
         ],
     ),

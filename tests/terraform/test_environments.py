@@ -151,7 +151,8 @@ def test_an_environment_that_is_none_is_named(script):
     done = script("plan", ENV="prod")
     assert done.returncode == 2
     assert done.stderr == (
-        "terraform: ENV=prod: there is no file terraform/environments/prod.tfvars\n"
+        "terraform: ENV=prod: there is no file terraform/environments/prod.tfvars. There are:"
+        " production staging\n"
     )
 
 
