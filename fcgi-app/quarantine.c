@@ -2,31 +2,15 @@
 
 #include "clock.h"
 #include "core/handler.h"
+#include "core/hash.h"
 
 #include <string.h>
 
 enum { SUSPICION_MS = 10 * 60 * 1000 }; /* a worker's death is remembered for so long */
 
-/* Eight bytes at a time: a request has some hundred, and FNV, which takes them one by one, would
- * cost a hundredth of what it takes to answer it. */
-static uint64_t mix_bytes(uint64_t hash, const char *bytes, size_t left)
-{
-    static const uint64_t prime = UINT64_C(0x9e3779b97f4a7c15);
-    for (uint64_t word; left > 0; bytes += sizeof(word)) {
-        const size_t length = left < sizeof(word) ? left : sizeof(word);
-        word = 0;
-        memcpy(&word, bytes, length);
-        hash = (hash ^ word) * prime;
-        hash ^= hash >> 32;
-        left -= length;
-    }
-    return hash * prime + 1;
-}
-
-/* The NUL tells "a", "b" from "ab", "". */
 static uint64_t mix(uint64_t hash, const char *string)
 {
-    return mix_bytes(hash, string, string ? strlen(string) + 1 : 0);
+    return hash_bytes(hash, string ? string : "", string ? strlen(string) + 1 : 0);
 }
 
 /* Of all that an answer depends on, but for what differs between any two requests: their ids. */
@@ -42,7 +26,7 @@ static uint64_t fingerprint_of(const struct request *request)
     hash = mix(hash, request->content_type);
     hash = mix(hash, request->content_encoding);
     if (request->body && request->body_length <= BODY_KEPT_MAX)
-        hash = mix_bytes(hash, request->body, request->body_length);
+        hash = hash_bytes(hash, request->body, request->body_length);
     return hash ? hash : 1;
 }
 

@@ -1,20 +1,14 @@
 #include "entity_tag.h"
 
-#include <stdint.h>
-#include <string.h>
+#include "hash.h"
 
-static uint64_t fnv_1a(uint64_t hash, const char *bytes, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
+#include <string.h>
 
 void entity_tag_of(const char *content_type, const struct text *body, char tag[ENTITY_TAG_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
-    uint64_t hash = fnv_1a(UINT64_C(0xcbf29ce484222325), content_type, strlen(content_type));
-    hash = fnv_1a(hash, body->bytes, body->length);
+    uint64_t hash = hash_bytes(0, content_type, strlen(content_type));
+    hash = hash_bytes(hash, body->bytes, body->length);
     memcpy(tag, "\"0123456789abcdef\"", ENTITY_TAG_SIZE);
     for (int i = ENTITY_TAG_SIZE - 3; i > 0; i--, hash >>= 4)
         tag[i] = digits[hash & 0xF];

@@ -10,10 +10,10 @@
 enum { ENTITY_TAG_SIZE = 19 }; /* two quotes, 16 hexadecimal digits, NUL */
 
 /*
- * Writes the tag of a representation, as it stands in an ETag field, NUL-terminated: FNV-1a
- * (64 bits) over its media type and its body. A change of either changes the tag, and no two
- * representations of one resource need to fear a collision: nobody but the operator chooses what
- * they hold.
+ * Writes the tag of a representation, as it stands in an ETag field, NUL-terminated: a hash
+ * of 64 bits (hash.h) of its media type and its body. A change of either changes the tag, and no
+ * two representations of one resource need to fear a collision: nobody but the operator chooses
+ * what they hold.
  */
 __attribute__((nonnull)) void entity_tag_of(const char *content_type, const struct text *body,
                                             char tag[ENTITY_TAG_SIZE]);
