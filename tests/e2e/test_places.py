@@ -2,12 +2,15 @@
 line."""
 
 import os
+import socket
+import subprocess
 
 import pytest
 from client import ask
-from service import REPOSITORY, Native, wait_until
+from service import REPOSITORY, RESPONDER, Native, wait_until
 
 native = pytest.mark.native
+needs_root = pytest.mark.root
 
 # What the start, nginx and the responder do without, and what they cannot do without. Calls without
 # which Python itself does not start (fcntl, ioctl, lseek, mmap) are in neither.
@@ -69,3 +72,50 @@ def test_a_file_system_without_hard_links_has_no_supervisorctl(launch):
     service = launch("link", "EPERM", kind=Refused)
     service.expect("^there is no socket for supervisorctl here: .*")
     assert ask(service.wait_ready().port).status == 200
+
+
+# --- Without IPv6 -------------------------------------------------------------------------------
+
+
+def probe(service, *before):
+    """The exit status of --probe, run by a command."""
+    command = [*before, RESPONDER, "--probe"]
+    return subprocess.run(command, env={"PORT": str(service.port)}, check=False).returncode
+
+
+@native
+def test_a_kernel_without_ipv6_serves_on_ipv4(launch):
+    """As ipv6.disable=1 at its start leaves it: there is no such family."""
+    call, error = f"socket:{int(socket.AF_INET6)}", "EAFNOSUPPORT"
+    service = launch(call, error, kind=Refused).wait_ready()
+    assert ask(service.port).text == "Hello World\n"
+    refuse = ["/usr/bin/python3", "-I", f"{REPOSITORY}/tests/faults/refuse.py", call, error]
+    assert probe(service, *refuse) == 0
+
+
+class WithoutAddresses(Native):
+    """In a network of its own, in which IPv6 is turned off, as engines turn it off."""
+
+    inside = (
+        "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec \"$@\""
+    )
+
+    def spawn(self, command, **options):
+        return super().spawn(["unshare", "--net", "sh", "-c", self.inside, "sh", *command], **options)
+
+
+@native
+@needs_root
+def test_a_network_without_ipv6_is_served_on_ipv4(launch):
+    service = launch(kind=WithoutAddresses)
+    wait_until(lambda: service.log() or service.process.poll() is not None, 15, "it says something")
+    if "unshare failed" in service.log():
+        service.expect("unshare failed")
+        service.is_structured = False
+        pytest.skip("may not make a network")
+    service.wait_ready()
+    enter = ["nsenter", "--net", f"--target={service.process.pid}"]
+    curl = ["curl", "--silent", f"http://127.0.0.1:{service.port}/"]
+    answer = subprocess.run([*enter, *curl], capture_output=True, text=True, check=True).stdout
+    assert answer == "Hello World\n"
+    assert probe(service, *enter) == 0

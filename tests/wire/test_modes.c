@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -425,7 +426,8 @@ static void expect_probed(struct responder *responder, int family, const char *a
     assert_int_equal(sizeof(request) - 1, recv(fd, asked, sizeof(request) - 1, MSG_WAITALL));
     assert_string_equal(request, asked);
     if (answer) {
-        assert_int_equal(strlen(answer), send(fd, answer, strlen(answer), 0));
+        for (const char *at = answer; *at; at++) /* which may come in pieces */
+            assert_int_equal(1, send(fd, at, 1, MSG_NOSIGNAL));
         close(fd);
     }
     close(listening);
@@ -452,6 +454,22 @@ static void probe_waits_2_s_for_an_answer(void **state)
 {
     expect_probed(*state, AF_INET, NULL, 1);
     expect_refusal(*state, 1, 1, "no answer within 2 s");
+}
+
+/* However it goes on: a byte every 300 ms. */
+static void probe_waits_2_s_in_all(void **state)
+{
+    char variable[16], asked[64];
+    const int listening = bind_port(AF_INET, variable);
+    assert_int_equal(0, listen(listening, 1));
+    start(*state, WORDS("--probe", variable));
+    const int fd = accept(listening, NULL, NULL);
+    assert_true(recv(fd, asked, sizeof(asked), 0) > 0);
+    for (const char *at = is_ready; at < is_ready + 11 && send(fd, at, 1, MSG_NOSIGNAL) == 1; at++)
+        poll(NULL, 0, 300);
+    expect_refusal(*state, await_exit(*state), 1, "no answer within 2 s");
+    close(fd);
+    close(listening);
 }
 
 static void probe_tells_a_service_that_is_not_ready(void **state)
@@ -523,6 +541,7 @@ int main(void)
         cmocka_unit_test_wire(probe_tells_a_service_that_is_ready),
         cmocka_unit_test_wire(probe_finds_a_service_that_has_only_ipv6),
         cmocka_unit_test_wire(probe_waits_2_s_for_an_answer),
+        cmocka_unit_test_wire(probe_waits_2_s_in_all),
         cmocka_unit_test_wire(probe_tells_a_service_that_is_not_ready),
         cmocka_unit_test_wire(probe_says_that_nobody_answers),
         cmocka_unit_test_wire(probe_refuses_what_is_no_port),
