@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 from client import Connection, Load, ask, exchange, request
-from service import Native, Shell, check_entry, wait_until
+from service import BUILD, Native, Shell, check_entry, wait_until
 
 native = pytest.mark.native
 SEED = random.randrange(2**32)
@@ -413,3 +413,24 @@ def test_people_s_form_can_be_had_without_a_terminal(launch):
     service.is_structured = False
     service.expect("", 0)
     service.wait_for_line(rf"{TIME}INFO     supervisor serving on http://localhost:\d+ after \d+ ms")
+
+
+# --- Last words -------------------------------------------------------------------------------
+
+
+@native
+def test_what_a_library_says_at_the_end_of_a_process_is_one_entry(launch):
+    """glibc's abort message; in a build with sanitizers a report of fifty lines."""
+    service = launch(responder=f"{BUILD}/tests/faulty_responder", CACHE="off").wait_ready()
+    ask(service.port, "/fault/free")
+    pattern = r"free\(\): invalid pointer|AddressSanitizer: attempting free"
+    service.wait_for_line(pattern)
+    wait_until(lambda: ask(service.port).status == 200, 5, "it goes on")
+    service.stop()
+    told = [entry for entry in service.entries() if re.search(pattern, entry["message"])]
+    severities = {entry["severity"] for entry in told}
+    assert told and severities == {"ERROR"}, service.log()
+    assert {entry["component"] for entry in told} == {"responder"}
+    parts = re.findall("SUMMARY: |#0 0x", service.log())
+    assert len(parts) == sum(len(re.findall("SUMMARY: |#0 0x", e["message"])) for e in told)
+    service.expect("")

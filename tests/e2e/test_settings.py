@@ -79,6 +79,13 @@ def test_a_responder_that_ends_without_a_word_is_named(launch, directory, end, h
     launch(responder=program).check_refuses(status, f"RESPONDER={program} (was )?ended {how}")
 
 
+def test_what_only_resembles_a_setting_is_noticed_and_changes_nothing(launch):
+    service = launch(NAME="pc", GREETNG="Hi")
+    service.expect("^NAME is not a setting, .*: use GREETING_NAME$")
+    service.expect("^GREETNG is not a setting, .*: GREETING is one$")
+    assert ask(service.wait_ready().port).text == "Hello World\n"
+
+
 # --- The run directory ----------------------------------------------------------------------
 
 

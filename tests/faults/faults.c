@@ -97,6 +97,14 @@ static void segfault(void)
     *nowhere = 0; /* cppcheck-suppress nullPointer */
 }
 
+/* Of which the C library, or a sanitizer, says what it thinks of it. */
+static void free_what_is_not_free_s(void)
+{
+    static long memory[8];
+    char *volatile middle = (char *)&memory[4];
+    free(middle);
+}
+
 static void leave(void)
 {
     _exit(EX_SOFTWARE);
@@ -168,6 +176,7 @@ static const struct fault_route {
     {"slow", be_slow},
     {"segv", segfault},
     {"abort", abort},
+    {"free", free_what_is_not_free_s},
     {"exit", leave},
     {"say", say_and_be_slow},
     {"execve", try_execve},
