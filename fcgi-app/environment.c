@@ -142,6 +142,7 @@ struct request request_from(char *const *variables)
         MEMBER("REQUEST_METHOD", method),
         MEMBER("REQUEST_URI", target),
         MEMBER("HTTP_ACCEPT", accept),
+        MEMBER("HTTP_ACCEPT_LANGUAGE", accept_language),
         MEMBER("HTTP_IF_MATCH", if_match),
         MEMBER("HTTP_IF_NONE_MATCH", if_none_match),
         MEMBER("CONTENT_LENGTH", content_length),

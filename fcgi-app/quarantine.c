@@ -20,6 +20,7 @@ static uint64_t fingerprint_of(const struct request *request)
     hash = mix(hash, request->method);
     hash = mix(hash, request->target);
     hash = mix(hash, request->accept);
+    hash = mix(hash, request->accept_language);
     hash = mix(hash, request->if_match);
     hash = mix(hash, request->if_none_match);
     hash = mix(hash, request->content_length);

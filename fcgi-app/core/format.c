@@ -6,8 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { QUALITY_ONE = 1000 }; /* quality values are kept in thousandths */
-
 struct media_type {
     const char *type, *subtype;
 };
@@ -102,19 +100,18 @@ static bool take_value(const char **cursor, struct span *value)
     return take(cursor, '"');
 }
 
-/* qvalue, RFC 9110 section 12.4.2: 0 to 1 with at most three decimals. */
-static bool read_quality(struct span value, int *quality)
+bool quality_read(const char *value, size_t length, int *quality)
 {
-    if (value.length == 0 || value.length > 5 || value.start[0] < '0' || value.start[0] > '1' ||
-        (value.length > 1 && value.start[1] != '.'))
+    if (length == 0 || length > 5 || value[0] < '0' || value[0] > '1' ||
+        (length > 1 && value[1] != '.'))
         return false;
-    *quality = (value.start[0] - '0') * QUALITY_ONE;
+    *quality = (value[0] - '0') * QUALITY_ONE;
     int unit = QUALITY_ONE;
-    for (size_t i = 2; i < value.length; i++) {
-        if (value.start[i] < '0' || value.start[i] > '9')
+    for (size_t i = 2; i < length; i++) {
+        if (value[i] < '0' || value[i] > '9')
             return false;
         unit /= 10;
-        *quality += (value.start[i] - '0') * unit;
+        *quality += (value[i] - '0') * unit;
     }
     return *quality <= QUALITY_ONE;
 }
@@ -129,7 +126,7 @@ static bool take_parameter(const char **cursor, struct media_range *range)
     if (!take(cursor, '=') || !take_value(cursor, &value))
         return false;
     if (span_is(name, "q"))
-        return read_quality(value, &range->quality);
+        return quality_read(value.start, value.length, &range->quality);
     range->other_charset |= span_is(name, "charset") && !value_is(value, "utf-8");
     if (!span_is(name, "charset") || range->other_charset)
         range->parameters = PARAMETERS_OTHER;

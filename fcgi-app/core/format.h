@@ -3,6 +3,7 @@
 #define FORMAT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum format { FORMAT_TEXT, FORMAT_HTML, FORMAT_JSON, FORMATS, FORMAT_NONE = FORMATS };
 
@@ -16,6 +17,13 @@ __attribute__((nonnull)) void format_names(unsigned formats, const char *names[F
  * UTF-8 (RFC 9110 section 8.3). */
 __attribute__((nonnull, warn_unused_result)) bool media_type_is(const char *content_type,
                                                                 const char *media_type);
+
+enum { QUALITY_ONE = 1000 }; /* quality values are kept in thousandths */
+
+/* Reads a qvalue of so many bytes, RFC 9110 section 12.4.2: 0 to 1 with at most three decimals.
+ * false when it is none. */
+__attribute__((nonnull, warn_unused_result)) bool quality_read(const char *value, size_t length,
+                                                               int *quality);
 
 /*
  * Proactive negotiation, RFC 9110 section 12.5.1: of the formats of which the bits are set the one

@@ -4,6 +4,7 @@
 #define HANDLER_H
 
 #include "format.h"
+#include "language.h"
 #include "parameter.h"
 #include "request.h"
 #include "response.h"
@@ -45,6 +46,13 @@ __attribute__((nonnull)) void internal_error(const struct context *context,
  */
 __attribute__((nonnull, warn_unused_result)) enum format
 choose_format(const struct context *context, struct response *response);
+
+/*
+ * The language that the client asks for, by requested (a tag that there is, or NULL) or else by
+ * Accept-Language. Sets response's language and whether it varies.
+ */
+__attribute__((nonnull(1, 3), returns_nonnull, warn_unused_result)) const struct language *
+choose_language(const struct context *context, const char *requested, struct response *response);
 
 /* The error for what choose_format refuses: a 406 that lists the route's formats. */
 __attribute__((nonnull)) void not_acceptable(const struct context *context,

@@ -25,4 +25,21 @@ enum {
 /* The first is the default. */
 extern const struct language languages[LANGUAGES];
 
+/* Their tags, then NULL. */
+extern const char *const language_tags[LANGUAGES + 1];
+
+/* The language that has this tag, NULL where there is none. */
+__attribute__((nonnull, warn_unused_result)) const struct language *
+language_tagged(const char *tag);
+
+/*
+ * Proactive negotiation, RFC 9110 section 12.5.4: the language that lookup (RFC 4647 section 3.4)
+ * finds for the range with the highest quality value, of equal ones for the first. accept_language
+ * is the field's value or NULL; ranges that are ill-formed are passed over, and so is "*". Where
+ * none is found it is the default, or the first one that is not refused by quality 0: to be greeted
+ * in a foreign language is better than not at all.
+ */
+__attribute__((returns_nonnull, warn_unused_result)) const struct language *
+language_negotiate(const char *accept_language);
+
 #endif

@@ -17,6 +17,7 @@ struct request {
     const char *method;           /* REQUEST_METHOD */
     const char *target;           /* REQUEST_URI */
     const char *accept;           /* HTTP_ACCEPT */
+    const char *accept_language;  /* HTTP_ACCEPT_LANGUAGE */
     const char *if_match;         /* HTTP_IF_MATCH */
     const char *if_none_match;    /* HTTP_IF_NONE_MATCH */
     const char *content_length;   /* CONTENT_LENGTH; nginx sends "" where there is no body */

@@ -30,6 +30,17 @@ enum format choose_format(const struct context *context, struct response *respon
     return format;
 }
 
+const struct language *choose_language(const struct context *context, const char *requested,
+                                       struct response *response)
+{
+    const struct language *language = requested ? language_tagged(requested) : NULL;
+    response->varies_by_language = !language;
+    if (!language)
+        language = language_negotiate(context->request->accept_language);
+    response->language = language->tag;
+    return language;
+}
+
 /* Of any request: a body is cut short or ill-declared says that the
  * request is not what the client sent. */
 static void check_body(const struct request *request, struct fault *fault)

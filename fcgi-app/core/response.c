@@ -14,9 +14,11 @@ void response_init(struct response *response)
     response->failure = NULL;
     response->deferred = false;
     response->content_type = NULL;
+    response->language = NULL;
     response->caching = CACHING_NONE;
     response->tells_methods = false;
     response->varies = false;
+    response->varies_by_language = false;
     response->quotes_input = false;
     response->tagged = false;
     response->entity_tag[0] = '\0';
@@ -78,36 +80,38 @@ const char *reason_phrase(int code)
     return status_line(code) + sizeof("404");
 }
 
-/* Of the service, and of nginx, which would hand on a second one. */
+/* Fields of the service, and of nginx, which would hand on a second one. */
+static const char *const reserved[] = {
+    "Access-Control-Allow-Headers",
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Max-Age",
+    "Age",
+    "Allow",
+    "Cache-Control",
+    "Connection",
+    "Content-Language",
+    "Content-Length",
+    "Content-Security-Policy",
+    "Content-Type",
+    "Cross-Origin-Opener-Policy",
+    "Cross-Origin-Resource-Policy",
+    "Date",
+    "ETag",
+    "Keep-Alive",
+    "Referrer-Policy",
+    "Server",
+    "Status",
+    "Transfer-Encoding",
+    "Vary",
+    "X-Cache",
+    "X-Content-Type-Options",
+    "X-Request-Id",
+    "X-Robots-Tag",
+};
+
 static bool is_reserved(const char *name)
 {
-    static const char *const reserved[] = {
-        "Access-Control-Allow-Headers",
-        "Access-Control-Allow-Methods",
-        "Access-Control-Allow-Origin",
-        "Access-Control-Max-Age",
-        "Age",
-        "Allow",
-        "Cache-Control",
-        "Connection",
-        "Content-Length",
-        "Content-Security-Policy",
-        "Content-Type",
-        "Cross-Origin-Opener-Policy",
-        "Cross-Origin-Resource-Policy",
-        "Date",
-        "ETag",
-        "Keep-Alive",
-        "Referrer-Policy",
-        "Server",
-        "Status",
-        "Transfer-Encoding",
-        "Vary",
-        "X-Cache",
-        "X-Content-Type-Options",
-        "X-Request-Id",
-        "X-Robots-Tag",
-    };
     for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
         if (strcasecmp(name, reserved[i]) == 0)
             return true;
@@ -203,8 +207,20 @@ static void add_content(struct text *head, const struct response *response)
     if (!response->content_type || response->status == 304)
         return;
     add_field(head, "Content-Type: ", response->content_type);
+    if (response->language)
+        add_field(head, "Content-Language: ", response->language);
     text_add(head, "Content-Length: ");
     text_add_number(head, response->body.length);
+    text_add(head, "\r\n");
+}
+
+/* In one field: see docs/design.md. */
+static void add_negotiation(struct text *head, const struct response *response)
+{
+    if (!response->varies && !response->varies_by_language)
+        return;
+    text_add(head, response->varies ? "Vary: Accept" : "Vary: Accept-Language");
+    text_add(head, response->varies && response->varies_by_language ? ", Accept-Language" : "");
     text_add(head, "\r\n");
 }
 
@@ -214,8 +230,7 @@ size_t response_print(const struct response *response, char *bytes, size_t size)
     add_field(&out, "Status: ", status_line(response->status));
     add_content(&out, response);
     add_caching(&out, response->caching);
-    if (response->varies)
-        text_add(&out, "Vary: Accept\r\n");
+    add_negotiation(&out, response);
     if (*response->entity_tag)
         add_field(&out, "ETag: ", response->entity_tag);
     if (response->tells_methods)

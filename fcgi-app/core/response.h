@@ -33,9 +33,11 @@ struct response {
     const char *failure;       /* why status is 500, for the log; NULL: nobody has said */
     bool deferred;             /* the handler waits and was not called: there is no answer yet */
     const char *content_type;  /* NULL where there is no body (204) */
+    const char *language;      /* of the body, NULL where it is not told */
     enum caching caching;
     bool tells_methods;               /* in Allow: those of its route */
     bool varies;                      /* chosen by Accept */
+    bool varies_by_language;          /* chosen by Accept-Language */
     bool quotes_input;                /* not to be found by search engines */
     bool tagged;                      /* has an entity tag: a hash of its type and body */
     char entity_tag[ENTITY_TAG_SIZE]; /* "": none */

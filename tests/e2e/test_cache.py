@@ -96,6 +96,41 @@ def test_a_greeting_is_a_miss_first_and_then_a_hit(quiet, target, accept, form):
     assert len(all_requests_of(quiet, "GET /[ ?]f?")) == 1, requests_of(quiet)
 
 
+# Fields by which each group of them gets one answer, which is kept.
+SPOKEN = [
+    ("de", ["de", "de-CH", "de-DE,de;q=0.9,en;q=0.8,*;q=0.5", "de, en-US;q=0.7, en;q=0.3"]),
+    ("en", ["en-US,en;q=0.9", "en"]),
+    ("he", ["he-IL,he;q=0.9,en-US;q=0.8,en;q=0.7"]),
+]
+
+
+@pytest.mark.parametrize("target", ["/", "/?format=json", "/?format=html"])
+def test_languages_of_browsers_are_kept_and_each_has_its_own(quiet, target):
+    for language, fields in SPOKEN:
+        answers = [ask(quiet.port, target, Accept_Language=field) for field in fields * 2]
+        told = {(answer["Content-Language"], answer.body) for answer in answers}
+        assert len(told) == 1 and answers[0]["Content-Language"] == language, answers
+        assert [answer["X-Cache"] for answer in answers][:2] == ["MISS", "HIT"], answers
+    assert ask(quiet.port, target)["X-Cache"] == "MISS"
+
+
+def test_a_language_in_the_query_is_kept_whatever_the_field_says(quiet):
+    answers = [ask(quiet.port, "/?lang=de", Accept_Language=one) for one in ("fr", [], "x;y", "de")]
+    assert {answer.text for answer in answers} == {"Hallo Welt\n"}
+    assert [answer["X-Cache"] for answer in answers] == ["MISS", "HIT", "HIT", "HIT"], answers
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["nl, de;q=0.5", "de;q=0.5, fr", "de;q=0, de-CH", "de, de;q=0", "DE", "de;q=1", "*", "d_e", "nl"],
+)
+def test_a_language_that_is_not_beyond_doubt_is_chosen_by_the_responder(quiet, field):
+    for _ in range(2):
+        answer = ask(quiet.port, Accept_Language=field)
+        assert answer["X-Cache"] is None, str(answer)
+        assert ask(quiet.port, "/?lang=de&format=text")["X-Cache"] is None
+
+
 @pytest.mark.parametrize(
     ("method", "target", "accept"),
     [
@@ -161,10 +196,10 @@ SINGLE_LINES = pytest.mark.skipif(
         ["Cache-Control: private", ALLOWED],
         [ALLOWED, "Set-Cookie: a=b"],
         [ALLOWED, "Vary: *"],
-        [ALLOWED, "Vary: Accept, Accept-Language"],
-        [ALLOWED, "Vary: Accept-Language"],
-        [ALLOWED, "Vary: Accept-Language", "Vary: Accept"],
-        pytest.param([ALLOWED, "Vary: Accept", "Vary: Accept-Language"], marks=SINGLE_LINES),
+        [ALLOWED, "Vary: Accept, Origin"],
+        [ALLOWED, "Vary: Origin"],
+        [ALLOWED, "Vary: Origin", "Vary: Accept"],
+        pytest.param([ALLOWED, "Vary: Accept", "Vary: Origin"], marks=SINGLE_LINES),
     ],
     ids="; ".join,
 )
@@ -176,7 +211,7 @@ def test_an_answer_that_must_not_be_kept_is_not_kept(start, fields):
 
 
 @native
-@pytest.mark.parametrize("fields", [[ALLOWED, "Vary: Accept"], ["Cache-Control: s-maxage=9"]])
+@pytest.mark.parametrize("fields", [[ALLOWED, "Vary: Accept"], [ALLOWED, "Vary: Accept, Accept-Language"], ["Cache-Control: s-maxage=9"]])
 def test_an_answer_that_may_be_kept_is_kept(start, fields):
     service = start(responder=FAKE, FIELDS=json.dumps(fields))
     answers = [ask_fake(service, "/?format=html") for _ in range(2)]
@@ -267,6 +302,9 @@ TAGS = ["*", '"x"', 'W/"x"', "x", '"', '""', 'W/""', 'w/"x"', '"a,b"', "W/", ","
 TAGS += ["\xe9", '"\xe9"']
 TARGETS = ["/", "/", "/", "/?format=text", "/?format=html", "/?format=json", "/?name=Ada", "/nope"]
 TARGETS += ["/?format=xml", "/?", "//", "/version", "/health", "http://a.example/?format=html"]
+TARGETS += ["/?lang=de", "/?lang=he", "/?lang=de&format=json", "/?format=html&lang=xx", "/?lang="]
+LANGUAGES = ["de", "de-CH", "en-US", "en", "he", "zh-Hant-TW", "nl", "DE", "*", "d_e", "de-", "x-de"]
+WEIGHTS = ["", "", ";q=0.9", ";q=0.5", ";q=0", ";q=1", ";q=0.05", ";q=2", "; q=0.3"]
 METHODS = ["GET", "GET", "GET", "GET", "HEAD", "HEAD", "OPTIONS", "POST", "DELETE", "FOO"]
 
 
@@ -275,6 +313,15 @@ def an_accept(dice):
     if dice.random() < 0.5:
         ranges = ["text/html", *ranges]
     return dice.choice([",", ", ", " , "]).join(ranges)
+
+
+def an_accept_language(dice):
+    """As a browser has it, or anything: quality values that fall, or not."""
+    if dice.random() < 0.3:
+        some = dice.sample(LANGUAGES[:7], dice.randrange(1, 5))
+        return ",".join(one + (f";q=0.{9 - i}" if i else "") for i, one in enumerate(some))
+    some = [dice.choice(LANGUAGES) + dice.choice(WEIGHTS) for _ in range(dice.randrange(1, 5))]
+    return dice.choice([",", ", ", " , ", ",,"]).join(some)
 
 
 def a_tag_list(dice, tags):
@@ -288,7 +335,7 @@ def a_request(dice, tags):
     empty: of such a field nginx has no variable (docs/design.md)."""
     values = {
         "Accept": lambda: an_accept(dice),
-        "Accept-Language": lambda: dice.choice(["de", "en;q=0.1, *"]),
+        "Accept-Language": lambda: an_accept_language(dice),
         "If-None-Match": lambda: a_tag_list(dice, tags),
         "If-Match": lambda: a_tag_list(dice, tags),
         "If-Modified-Since": lambda: dice.choice(DATES),
@@ -304,6 +351,8 @@ def a_request(dice, tags):
     names = dice.sample(list(values), dice.choice([0, 1, 1, 1, 2, 2, 3, 5]))
     if dice.random() < 0.5:
         names = list({*names, "Accept"})
+    if dice.random() < 0.4:
+        names = list({*names, "Accept-Language"})
     fields = {name: value.encode("latin-1") for name in names if (value := values[name]())}
     method = dice.choice(METHODS)
     return method, request(dice.choice(TARGETS), method, X_Request_Id="of-the-test", **fields)

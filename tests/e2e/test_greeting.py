@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from xml.etree import ElementTree
 from urllib.parse import quote
 
 import pytest
@@ -82,7 +83,7 @@ def test_accept_chooses_the_format(port, accept, media_type):
     answer = ask(port, Accept=accept)
     assert salutation(answer) == "Hello World"
     assert answer["Content-Type"] == media_type, str(answer)
-    assert answer["Vary"] == "Accept", str(answer)
+    assert answer["Vary"] == "Accept, Accept-Language", str(answer)
 
 
 @pytest.mark.xfail(reason="nginx before 1.23 passes on only the first of several fields")
@@ -97,7 +98,7 @@ def test_the_parameter_format_wins_over_accept(port, name, accept):
     answer = ask(port, f"/?format={name}", Accept=accept)
     assert salutation(answer) == "Hello World"
     assert answer["Content-Type"] == FORMATS[name], str(answer)
-    assert answer["Vary"] is None, str(answer)
+    assert answer["Vary"] == "Accept-Language", str(answer)
 
 
 @pytest.mark.parametrize(
@@ -549,6 +550,70 @@ def test_version_tells_version_and_commit(port):
 def test_version_tells_the_revision_on_cloud_run(start):
     service = start(K_SERVICE="greeter", K_REVISION="greeter-00001-abc")
     check_version(service.port, service="greeter", revision="greeter-00001-abc")
+
+
+# --- Languages ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "language", "greeting"),
+    [
+        ([], "en", "Hello Ada"),
+        ("de-CH, fr;q=0.5", "de", "Hallo Ada"),
+        ("nl, he;q=0.1", "he", "שלום, Ada!"),
+        ("en;q=0.5, ja", "ja", "Adaさん、こんにちは！"),
+        ("nl", "en", "Hello Ada"),
+    ],
+)
+@pytest.mark.parametrize("form", FORMATS)
+def test_it_greets_in_the_language_that_the_client_wants(port, asked, language, greeting, form):
+    answer = ask(port, f"/?name=Ada&format={form}", Accept_Language=asked)
+    assert (salutation(answer), answer["Content-Language"]) == (greeting, language), str(answer)
+    chosen = ask(port, f"/?name=Ada&format={form}&lang={language}", Accept_Language="fr")
+    assert (salutation(chosen), chosen["Content-Language"]) == (greeting, language), str(chosen)
+    assert (answer["Vary"], chosen["Vary"]) == ("Accept-Language", None), f"{answer}{chosen}"
+
+
+def test_a_page_says_its_language_and_direction_and_links_the_others(port):
+    page = parse_page(ask(port, "/?format=html", Accept_Language="ar-EG"))
+    assert (page.get("lang"), page.get("dir")) == ("ar", "rtl")
+    for link in page.findall(".//nav/a"):
+        language = link.get("lang")
+        other = parse_page(ask(port, link.get("href"), Accept="text/html"))
+        assert other.get("lang") == language == link.get("hreflang")
+        current = [one.get("lang") for one in other.findall(".//nav/a[@aria-current='true']")]
+        assert current == [language]
+
+
+def test_what_the_operator_has_set_holds_in_all_languages(start):
+    service = start(GREETING="Moin", GREETING_NAME="Ada")
+    assert {ask(service.port, Accept_Language=one).text for one in ("de", "ja")} == {"Moin Ada\n"}
+    service = start(GREETING_NAME="Ada")
+    assert ask(service.port, Accept_Language="ja").text == "Adaさん、こんにちは！\n"
+    service = start(GREETING="Moin")
+    assert ask(service.port, Accept_Language="de").text == "Moin Welt\n"
+
+
+def test_a_page_tells_version_revision_and_region(start):
+    def facts(port):
+        page = parse_page(ask(port, "/?format=html&lang=de"))
+        return dict(zip(texts(page, "dt"), texts(page, "dd")))
+
+    version = (REPOSITORY / "VERSION").read_text(encoding="utf-8").strip()
+    assert facts(start().port) == {"Version": version}
+    service = start(K_REVISION="greeter-1", REGION="europe-west6")
+    expected = {"Version": version, "Revision": "greeter-1", "Region": "europe-west6"}
+    assert facts(service.port) == expected
+
+
+def test_there_is_an_icon_and_a_file_for_robots(port):
+    icon, robots = ask(port, "/favicon.ico"), ask(port, "/robots.txt")
+    assert (icon.status, icon["Content-Type"]) == (200, "image/svg+xml"), str(icon)
+    ElementTree.fromstring(icon.text)
+    assert (robots.status, robots["Content-Type"]) == (200, TEXT), str(robots)
+    assert "User-agent: *\n" in robots.text, str(robots)
+    for answer, path in ((icon, "/favicon.ico"), (robots, "/robots.txt")):
+        assert ask(port, path, If_None_Match=answer["ETag"]).status == 304
 
 
 # --- Other people's clients -----------------------------------------------------------------

@@ -6,7 +6,7 @@
 
 #include "core/respond.h"
 
-static const struct settings test_settings = {.greeting = "Hello", .name = "World", .workers = 2};
+static const struct settings test_settings = {.workers = 2};
 
 /* The answer as response_print writes it. Holds until the next call. */
 static inline const char *answer_to(int line, const struct request *request)

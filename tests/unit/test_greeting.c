@@ -19,7 +19,7 @@ TEST(a_name_in_a_body_is_greeted_or_refused_as_one_in_the_query_is)
         {__LINE__, JSON_TYPE "; charset=utf-8", "{}", "200 OK", "Hello World\n"},
         {__LINE__, FORM_TYPE, "name=", "400 Bad Request", "The form field \"name\" is empty."},
         {__LINE__, FORM_TYPE, "nom=Ada", "400 Bad Request",
-         "There is no form field \"nom\", only name."},
+         "There is no form field \"nom\", only name and lang."},
         {__LINE__, FORM_TYPE, "name=a&name=b", "400 Bad Request",
          "\"name\" is given more than once."},
         {__LINE__, FORM_TYPE, "name=%FF", "400 Bad Request", "\"name\" is not valid UTF-8."},
@@ -102,6 +102,53 @@ TEST(each_route_keeps_to_the_bounds)
     }
 }
 
+static void expect_in(int line, const char *target, const char *language, const char *text)
+{
+    const struct request request = {.method = "GET", .target = target, .accept_language = language};
+    expect(line, &request, "200 OK", text);
+}
+
+TEST(it_greets_in_the_language_that_the_client_wants)
+{
+    expect_in(__LINE__, "/", NULL, "\r\n\r\nHello World\n");
+    expect_in(__LINE__, "/", "de", "\r\n\r\nHallo Welt\n");
+    expect_in(__LINE__, "/?name=Ada", "ja", "\r\n\r\nAdaさん、こんにちは！\n");
+    expect_in(__LINE__, "/greetings/Ada?lang=es", "de", "\r\n\r\n¡Hola, Ada!\n");
+    expect_in(__LINE__, "/?lang=fr", "de",
+              "\r\nContent-Language: fr\r\n"); /* which wins over the field */
+    expect_in(__LINE__, "/?format=json", "ru",
+              "{\"greeting\":\"Привет, мир!\",\"name\":\"мир\"}\n");
+    expect_in(__LINE__, "/?format=html", "ar", "<html lang=\"ar\" dir=\"rtl\">");
+    expect_in(__LINE__, "/?format=html&name=Ada&lang=he", NULL,
+              "<h1 class=\"short\">שלום, <bdi>Ada</bdi>!</h1>");
+    const struct request form = post("/", FORM_TYPE, "name=Ada&lang=pt");
+    expect(__LINE__, &form, "200 OK", "Olá, Ada!\n");
+}
+
+TEST(the_form_keeps_the_language_that_was_asked_for)
+{
+    static const char hidden[] = "<input type=\"hidden\" name=\"lang\" value=\"de\">";
+    expect_in(__LINE__, "/?format=html&lang=de", NULL, hidden);
+    const struct request request = {
+        .method = "GET", .target = "/?format=html", .accept_language = "de"};
+    const char *answer = answer_to(__LINE__, &request);
+    holds(__LINE__, answer, "the browser says it again", !strstr(answer, hidden));
+}
+
+TEST(the_answer_says_what_it_was_chosen_by)
+{
+    expect_in(__LINE__, "/", NULL, "\r\nVary: Accept, Accept-Language\r\n");
+    expect_in(__LINE__, "/?format=text", "de", "\r\nVary: Accept-Language\r\n");
+    expect_in(__LINE__, "/?lang=de", "de", "\r\nVary: Accept\r\n");
+    const struct request both = {.method = "GET", .target = "/?lang=de&format=text"};
+    const char *answer = answer_to(__LINE__, &both);
+    holds(__LINE__, answer, "chosen by the target alone", !strstr(answer, "Vary"));
+    const struct request unknown = {
+        .method = "GET", .target = "/?lang=xx", .accept_language = "de"};
+    expect(__LINE__, &unknown, "400 Bad Request", "\r\nVary: Accept\r\n");
+    expect(__LINE__, &unknown, "400 Bad Request", "\"lang\" is none of en, ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +156,9 @@ int main(void)
         cmocka_unit_test(a_body_is_taken_up_to_the_bound_of_its_route),
         cmocka_unit_test(a_name_in_the_path_is_one_segment),
         cmocka_unit_test(each_route_keeps_to_the_bounds),
+        cmocka_unit_test(it_greets_in_the_language_that_the_client_wants),
+        cmocka_unit_test(the_form_keeps_the_language_that_was_asked_for),
+        cmocka_unit_test(the_answer_says_what_it_was_chosen_by),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

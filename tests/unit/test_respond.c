@@ -17,7 +17,7 @@
 #define KEPT "public, max-age=1, stale-while-revalidate=9, stale-if-error=9"
 #define ABSENT "(absent)"
 
-static const struct settings defaults = {.greeting = "Hello", .name = "World", .workers = 2};
+static const struct settings defaults = {.workers = 2};
 
 struct answer {
     char head[RESPONSE_MAX + 1]; /* up to and with the empty line */
@@ -374,17 +374,21 @@ TEST(a_target_that_cannot_be_taken_apart_is_a_bad_request)
 TEST(a_parameter_that_the_greeting_does_not_take_is_a_bad_request)
 {
     static const struct bad cases[] = {
-        {__LINE__, "/?nom=Ada", "There is no query parameter \"nom\", only name and format."},
-        {__LINE__, "/?Name=Ada", "There is no query parameter \"Name\", only name and format."},
-        {__LINE__, "/?names", "There is no query parameter \"names\", only name and format."},
-        {__LINE__, "/?=Ada", "There is no query parameter \"\", only name and format."},
-        {__LINE__, "/?name=Ada&a=", "There is no query parameter \"a\", only name and format."},
-        {__LINE__, "/?a=&name=Ada", "There is no query parameter \"a\", only name and format."},
-        {__LINE__, "/?%3Cb%3E&amp;", "There is no query parameter \"<b>\", only name and format."},
-        {__LINE__, "/?%3Cb%3E", "There is no query parameter \"<b>\", only name and format."},
-        {__LINE__, "/?%22%5C", "There is no query parameter \"\"\\\", only name and format."},
+        {__LINE__, "/?nom=Ada", "There is no query parameter \"nom\", only name, lang and format."},
+        {__LINE__, "/?Name=Ada",
+         "There is no query parameter \"Name\", only name, lang and format."},
+        {__LINE__, "/?names", "There is no query parameter \"names\", only name, lang and format."},
+        {__LINE__, "/?=Ada", "There is no query parameter \"\", only name, lang and format."},
+        {__LINE__,
+         "/?name=Ada&a=", "There is no query parameter \"a\", only name, lang and format."},
+        {__LINE__, "/?a=&name=Ada",
+         "There is no query parameter \"a\", only name, lang and format."},
+        {__LINE__, "/?%3Cb%3E&amp;",
+         "There is no query parameter \"<b>\", only name, lang and format."},
+        {__LINE__, "/?%3Cb%3E", "There is no query parameter \"<b>\", only name, lang and format."},
+        {__LINE__, "/?%22%5C", "There is no query parameter \"\"\\\", only name, lang and format."},
         {__LINE__, "/?an-over-long-name-is-not-quoted--",
-         "There is no query parameter \"(over-long name)\", only name and format."},
+         "There is no query parameter \"(over-long name)\", only name, lang and format."},
     };
     check_bad(TABLE(cases));
 }
@@ -547,7 +551,7 @@ TEST(a_requested_format_is_sent_whatever_is_acceptable)
         {__LINE__, "/?format=json", "text/html", JSON},
         {__LINE__, "/?format=json", "*/*;q=0", JSON},
     };
-    check_forms(TABLE(cases), ABSENT);
+    check_forms(TABLE(cases), "Accept-Language");
 }
 
 TEST(a_target_of_more_than_8192_bytes_is_too_long)
@@ -768,17 +772,19 @@ TEST(only_the_greeting_may_be_stored_and_by_name_only_privately)
     }
 }
 
-TEST(a_response_varies_only_where_accept_chose_it)
+TEST(a_response_varies_only_where_a_field_chose_it)
 {
     static const struct {
         int line;
         const char *target, *accept, *vary;
     } cases[] = {
-        {__LINE__, "/", NULL, "Accept"},
-        {__LINE__, "/", "text/html", "Accept"},
-        {__LINE__, "/?name=Ada", "application/json", "Accept"},
-        {__LINE__, "/?format=json", "text/html", ABSENT},
-        {__LINE__, "/?name=Ada&format=text", NULL, ABSENT},
+        {__LINE__, "/", NULL, "Accept, Accept-Language"},
+        {__LINE__, "/", "text/html", "Accept, Accept-Language"},
+        {__LINE__, "/?name=Ada", "application/json", "Accept, Accept-Language"},
+        {__LINE__, "/?format=json", "text/html", "Accept-Language"},
+        {__LINE__, "/?lang=de", "text/html", "Accept"},
+        {__LINE__, "/?lang=de&format=json", "text/html", ABSENT},
+        {__LINE__, "/?name=Ada&format=text", NULL, "Accept-Language"},
         {__LINE__, "/health", "text/html", "Accept"},
         {__LINE__, "/health?format=json", "text/html", ABSENT},
         {__LINE__, "/ready", "text/html", ABSENT},
@@ -981,7 +987,7 @@ TEST(the_largest_possible_error_fits)
     static const char *const widest[] = {"\"", "<", "\\", "\xF4\x8F\xBF\xBD"};
     static const char *const forms[] = {"/?%s", "/?%s=%%FF"};
     static const char *const details[] = {
-        "There is no query parameter \"%s\", only name and format.",
+        "There is no query parameter \"%s\", only name, lang and format.",
         "The query parameter \"%s\" is not valid UTF-8."};
     for (size_t i = 0; i < LENGTH(widest) * LENGTH(forms); i++) {
         const char *name = repeated(widest[i / LENGTH(forms)], 32);
@@ -1224,7 +1230,7 @@ int main(void)
         cmocka_unit_test(a_name_has_at_most_64_code_points),
         cmocka_unit_test(the_settings_choose_the_greeting_and_the_name_it_has_by_default),
         cmocka_unit_test(only_the_greeting_may_be_stored_and_by_name_only_privately),
-        cmocka_unit_test(a_response_varies_only_where_accept_chose_it),
+        cmocka_unit_test(a_response_varies_only_where_a_field_chose_it),
         cmocka_unit_test(each_representation_has_its_own_entity_tag),
         cmocka_unit_test(a_representation_that_the_client_has_is_not_sent_again),
         cmocka_unit_test(preconditions_are_judged_in_their_order),
