@@ -87,10 +87,12 @@ bool route_takes_body(const struct route *route, enum method method)
 
 void route_add_methods(const struct route *route, struct text *text)
 {
+    const char *separator = "";
     for (enum method method = 0; method < METHODS; method++) {
         if (!route_allows(route, method))
             continue;
-        text_add(text, method == METHOD_GET ? "" : ", ");
+        text_add(text, separator);
         text_add(text, methods[method]);
+        separator = ", ";
     }
 }

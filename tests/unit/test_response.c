@@ -85,11 +85,31 @@ TEST(fields_up_to_their_bound_are_taken)
     assert_true(response.fields.overflowed);
 }
 
+/* RFC 9110 section 5.6.1.1: what is sent has no empty elements, also where there is no GET. */
+TEST(any_set_of_methods_is_a_list)
+{
+    static const char *const names[] = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH"};
+    for (unsigned set = 0; set < 1U << LENGTH(names); set++) {
+        char bytes[128], expected[128];
+        struct text list = text_in(bytes, sizeof(bytes)),
+                    wanted = text_in(expected, sizeof(expected));
+        const struct route route = {.methods = set & (GET | POST | PUT | DELETE | PATCH)};
+        for (size_t i = 0; i < LENGTH(names); i++) {
+            const bool has = i == METHOD_OPTIONS || set & (i == METHOD_HEAD ? GET : 1U << i);
+            text_add(&wanted, has && wanted.length > 0 ? ", " : "");
+            text_add(&wanted, has ? names[i] : "");
+        }
+        route_add_methods(&route, &list);
+        same_string(__LINE__, "methods", expected, bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_field_is_printed_or_refused_as_a_whole),
         cmocka_unit_test(a_field_of_the_service_is_refused),
+        cmocka_unit_test(any_set_of_methods_is_a_list),
         cmocka_unit_test(a_503_says_once_when_to_come_again),
         cmocka_unit_test(fields_up_to_their_bound_are_taken),
     };
