@@ -1,5 +1,6 @@
 #include "environment.h"
 
+#include "core/text.h"
 #include "core/utf8.h"
 
 #include <sched.h>
@@ -33,19 +34,6 @@ static bool refuse(struct failure failure, const char *variable, const char *val
     return false;
 }
 
-/* A piece of text for the greeting, absent where the variable is not set. */
-static bool read_text(const char *variable, const char **text, struct failure failure)
-{
-    const char *value = getenv(variable);
-    if (!value)
-        return true;
-    if (utf8_is_blank(value) || utf8_check(value, NAME_MAX_CODE_POINTS) != UTF8_OK)
-        return refuse(failure, variable, value,
-                      "1 to 64 characters of UTF-8, not all blank, without control characters");
-    *text = value;
-    return true;
-}
-
 /* The CPUs that this process may run on. */
 static int usable_cpus(void)
 {
@@ -61,74 +49,124 @@ static int default_workers(void)
     return cpus > WORKERS_MAX ? WORKERS_MAX : cpus;
 }
 
-static bool read_number(const char *variable, int most, int *number, struct failure failure)
-{
-    const char *value = getenv(variable);
-    if (!value)
-        return true;
-    const size_t digits = strspn(value, "0123456789");
-    const long read = strtol(value, NULL, 10);
-    char allowed[32];
-    snprintf(allowed, sizeof(allowed), "a number from 1 to %d", most);
-    if (digits == 0 || value[digits] || read < 1 || read > most)
-        return refuse(failure, variable, value, allowed);
-    *number = (int)read;
-    return true;
-}
-
-/* The position of a variable's value in names; *choice is left alone where it is not set. */
-static bool read_choice(const char *variable, const char *const names[], int count,
-                        const char *allowed, int *choice, struct failure failure)
-{
-    const char *value = getenv(variable);
-    if (!value)
-        return true;
-    for (int i = 0; i < count; i++) {
-        if (strcmp(value, names[i]) == 0) {
-            *choice = i;
-            return true;
-        }
+/* The settings. README and supervisor/settings.py say the same
+ * (tests/supervisor/test_settings_table.py). */
+static const struct setting {
+    const char *name;
+    size_t offset;              /* of its member: an int, or where it is a text, a string */
+    int most, value;            /* of a number, which begins at 1: the largest, and the default */
+    const char *const *choices; /* instead: then NULL; the value is a position in them */
+    const char *allowed;        /* how they are told */
+    const char *fallback, *meaning; /* the default and the rest in words; NULL: not told */
+} table[] = {
+#define SETTING(variable, member) .name = (variable), .offset = offsetof(struct settings, member)
+#define CHOICES(...)                                                                               \
+    .choices = (const char *const[])                                                               \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
     }
-    return refuse(failure, variable, value, allowed);
+    {SETTING("GREETING", greeting), .fallback = "Hello", .meaning = "the word that greets"},
+    {SETTING("GREETING_NAME", name), .fallback = "World",
+     .meaning = "who is greeted without ?name="},
+    {SETTING("WORKERS", workers), .most = WORKERS_MAX, .fallback = "the CPUs, at least 2",
+     .meaning = "responder processes"},
+    {SETTING("WAITING_WORKERS", waiting_workers), .most = WAITING_WORKERS_MAX, .value = 8,
+     .fallback = "8",
+     .meaning = "the same for routes that wait; none where there is no such route"},
+    {SETTING("REQUEST_TIMEOUT", request_timeout), .most = REQUEST_TIMEOUT_MAX, .value = 4,
+     .fallback = "4", .meaning = "seconds after which a worker that hangs is ended and replaced"},
+    {SETTING("SANDBOX", sandbox), CHOICES("off", "on"), .value = 1, .allowed = "on or off",
+     .fallback = "on",
+     .meaning = "off: the responder keeps system calls and privileges that it does not need"},
+    {SETTING("LOG_LEVEL", log_level), CHOICES("debug", "info", "warning", "error"),
+     .value = LOG_INFO, .allowed = "debug, info, warning or error", .fallback = "info",
+     .meaning = "debug logs every request that reaches the responder"},
+    {SETTING("GOOGLE_CLOUD_PROJECT", project)},
+    {SETTING("K_SERVICE", service)},
+    {SETTING("K_REVISION", revision)},
+    {SETTING("REGION", region)},
+#undef SETTING
+#undef CHOICES
+};
+enum { SETTINGS = sizeof(table) / sizeof(table[0]) };
+
+static bool is_text(const struct setting *setting)
+{
+    return setting->most == 0 && !setting->choices;
 }
 
-static bool read_log_level(enum log_level *level, struct failure failure)
+static struct text add_allowed(const struct setting *setting, char *bytes, size_t size)
 {
-    static const char *const names[LOG_LEVELS] = {"debug", "info", "warning", "error"};
-    int choice = LOG_INFO;
-    const bool ok = read_choice("LOG_LEVEL", names, LOG_LEVELS, "debug, info, warning or error",
-                                &choice, failure);
-    *level = (enum log_level)choice;
-    return ok;
+    struct text text = text_in(bytes, size);
+    if (setting->allowed) {
+        text_add(&text, setting->allowed);
+    } else if (is_text(setting)) {
+        text_add(&text, "1 to 64 characters");
+    } else {
+        text_add(&text, "a number from 1 to ");
+        text_add_number(&text, (size_t)setting->most);
+    }
+    return text;
 }
 
-static bool read_sandbox(bool *sandbox, struct failure failure)
+/* The number that value is, -1 where it is none that is allowed. */
+static int number_of(const struct setting *setting, const char *value)
 {
-    static const char *const names[] = {"off", "on"};
-    int choice = *sandbox;
-    const bool ok = read_choice("SANDBOX", names, 2, "on or off", &choice, failure);
-    *sandbox = choice == 1;
-    return ok;
+    if (setting->choices) {
+        for (int i = 0; setting->choices[i]; i++)
+            if (strcmp(value, setting->choices[i]) == 0)
+                return i;
+        return -1;
+    }
+    const size_t digits = strspn(value, "0123456789");
+    const long number = strtol(value, NULL, 10);
+    return digits > 0 && !value[digits] && number >= 1 && number <= setting->most ? (int)number
+                                                                                  : -1;
+}
+
+static bool read_setting(const struct setting *setting, void *member, struct failure failure)
+{
+    char bytes[128];
+    const char *value = getenv(setting->name);
+    if (!value)
+        return true;
+    struct text allowed = add_allowed(setting, bytes, sizeof(bytes));
+    if (!is_text(setting)) {
+        const int number = number_of(setting, value);
+        memcpy(member, &number, sizeof(number));
+        return number >= 0 || refuse(failure, setting->name, value, allowed.bytes);
+    }
+    memcpy(member, &value, sizeof(value));
+    if (!utf8_is_blank(value) && utf8_check(value, NAME_MAX_CODE_POINTS) == UTF8_OK)
+        return true;
+    text_add(&allowed, " of UTF-8, not all blank, without control characters");
+    return refuse(failure, setting->name, value, allowed.bytes);
 }
 
 bool settings_read(struct settings *settings, char *problem, size_t size)
 {
-    const struct failure failure = {problem, size};
-    *settings = (struct settings){
-        .workers = default_workers(), .waiting_workers = 8, .request_timeout = 4, .sandbox = true};
-    return read_text("GREETING", &settings->greeting, failure) &&
-           read_text("GREETING_NAME", &settings->name, failure) &&
-           read_text("K_SERVICE", &settings->service, failure) &&
-           read_text("K_REVISION", &settings->revision, failure) &&
-           read_text("REGION", &settings->region, failure) &&
-           read_text("GOOGLE_CLOUD_PROJECT", &settings->project, failure) &&
-           read_number("WORKERS", WORKERS_MAX, &settings->workers, failure) &&
-           read_number("WAITING_WORKERS", WAITING_WORKERS_MAX, &settings->waiting_workers,
-                       failure) &&
-           read_number("REQUEST_TIMEOUT", REQUEST_TIMEOUT_MAX, &settings->request_timeout,
-                       failure) &&
-           read_sandbox(&settings->sandbox, failure) &&
-           read_log_level(&settings->log_level, failure);
+    bool ok = true;
+    *settings = (struct settings){.greeting = NULL};
+    for (const struct setting *setting = table; ok && setting < table + SETTINGS; setting++) {
+        char *member = (char *)settings + setting->offset;
+        if (!is_text(setting))
+            memcpy(member, &setting->value, sizeof(setting->value));
+        ok = read_setting(setting, member, (struct failure){problem, size});
+    }
+    if (settings->workers == 0)
+        settings->workers = default_workers();
+    return ok;
+}
+
+void settings_tell(FILE *out)
+{
+    for (const struct setting *setting = table; setting < table + SETTINGS; setting++) {
+        char bytes[128];
+        if (setting->meaning)
+            fprintf(out, "  %-16s %s (%s): %s\n", setting->name,
+                    add_allowed(setting, bytes, sizeof(bytes)).bytes, setting->fallback,
+                    setting->meaning);
+    }
 }
 
 /* Compared by length first: most variables are none of these, and this runs for every request. */

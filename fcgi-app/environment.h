@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /*
  * Reads the settings from the environment; their strings point into it. false when a variable has
@@ -16,6 +17,9 @@
  */
 __attribute__((nonnull, warn_unused_result)) bool settings_read(struct settings *settings,
                                                                 char *problem, size_t size);
+
+/* Prints a line for each setting of the service: what is allowed, the default, what it is for. */
+__attribute__((nonnull)) void settings_tell(FILE *out);
 
 /*
  * The request that an array of "NAME=value" strings ending in NULL describes; its strings point

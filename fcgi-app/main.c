@@ -36,14 +36,9 @@ static const char usage[] =
     "  --version  print version and commit\n"
     "  --help     print this\n"
     "\n"
-    "Environment:\n"
-    "  GREETING         1 to 64 characters (Hello)\n"
-    "  GREETING_NAME    1 to 64 characters (World)\n"
-    "  WORKERS          processes that answer, 1 to 64 (the CPUs it may use, at least 2)\n"
-    "  WAITING_WORKERS  the same for routes that wait, 1 to 64 (8); none without such a route\n"
-    "  REQUEST_TIMEOUT  seconds, 1 to 3600, after which a worker that hangs is ended (4)\n"
-    "  SANDBOX          off: no system call is refused to workers, for debuggers (on)\n"
-    "  LOG_LEVEL        debug, info, warning or error (info); debug logs every request\n"
+    "Environment:\n";
+
+static const char usage_end[] =
     "\n"
     "Exit status: 0 stopped, 64 wrong usage, 70 workers keep dying, 71 the system refused\n"
     "something, 77 the sandbox did, 78 wrong setting.\n";
@@ -141,6 +136,8 @@ int main(int argc, char *argv[])
         return EX_OK;
     case MODE_HELP:
         fputs(usage, stdout);
+        settings_tell(stdout);
+        fputs(usage_end, stdout);
         return EX_OK;
     default:
         return answer(mode);

@@ -1,13 +1,17 @@
 """The table of settings, and what the machine gives."""
 
+import os
 import pathlib
 import re
+import subprocess
 
 import machine
 import pytest
 import settings
 
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+README = REPOSITORY / "README.md"
+RESPONDER = os.environ.get("RESPONDER", REPOSITORY / "build" / "responder")
 
 
 def test_readme_has_the_same_table():
@@ -15,6 +19,15 @@ def test_readme_has_the_same_table():
     said = [(name, default.strip("`"), allowed, meaning) for name, default, allowed, meaning in rows]
     table = [(s.name, s.default_text, s.allowed, s.meaning) for s in settings.TABLE]
     assert said == table
+
+
+def test_the_responder_s_help_has_the_same_table():
+    printed = subprocess.run([RESPONDER, "--help"], check=True, capture_output=True, text=True).stdout
+    told = re.findall(r"^  ([A-Z_]+) +(.+?) \((.+)\): (.+)$", printed, re.MULTILINE)
+    checked_there = [setting for setting in settings.TABLE if not setting.allows]
+    assert told == [
+        (one.name, one.allowed, one.default_text, one.meaning.replace("`", "")) for one in checked_there
+    ]
 
 
 def test_every_default_is_allowed():
