@@ -245,7 +245,12 @@ class Service:
             return file.read()
 
     def lines(self):
-        return self.log().splitlines()
+        """Whole ones: of a write of several pages, a reader may see the first pages only. The last
+        words of what has ended are whole."""
+        said = self.log()
+        if self.process.poll() is None:
+            said = said[: said.rfind("\n") + 1]
+        return said.splitlines()
 
     def entries(self):
         """What it said, as entries of the log."""
@@ -269,14 +274,13 @@ class Service:
                 5,
                 lambda: f"{times} lines match {pattern!r}; it said:\n" + "\n".join(lines()[-20:]),
             )
+        said = lines()
         allowed = [self.serving, *(pattern for pattern, _ in self.expected)]
-        unexpected = [
-            line for line in lines() if not any(occurrences(pattern, line) for pattern in allowed)
-        ]
+        unexpected = [line for line in said if not any(occurrences(pattern, line) for pattern in allowed)]
         if self.is_structured:
-            for line in lines():
+            for line in said:
                 check_entry(line)
-        self.checked = len(self.lines())
+        self.checked += len(said)
         self.expected = []
         serving = [line for line in self.lines() if occurrences(self.serving, line)]
         assert len(serving) < 2, f"it said more than once that it serves: {serving}"
