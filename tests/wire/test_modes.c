@@ -426,8 +426,9 @@ static void expect_probed(struct responder *responder, int family, const char *a
     assert_int_equal(sizeof(request) - 1, recv(fd, asked, sizeof(request) - 1, MSG_WAITALL));
     assert_string_equal(request, asked);
     if (answer) {
-        for (const char *at = answer; *at; at++) /* which may come in pieces */
-            assert_int_equal(1, send(fd, at, 1, MSG_NOSIGNAL));
+        const char *at = answer; /* which may come in pieces, and is read as far as it matters */
+        while (*at && send(fd, at, 1, MSG_NOSIGNAL) == 1)
+            at++;
         close(fd);
     }
     close(listening);
