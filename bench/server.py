@@ -23,7 +23,9 @@ FIELDS = {
     "Content-Type": "text/plain; charset=utf-8",
     "Content-Length": "12",
     "Cache-Control": "public, max-age=1, stale-while-revalidate=9, stale-if-error=9",
-    "Vary": "Accept",
+    "Vary": "Accept, Accept-Language",
+    "Content-Language": "en",
+    "Access-Control-Allow-Origin": "*",
     "Content-Security-Policy": (
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),

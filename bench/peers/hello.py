@@ -9,8 +9,10 @@ app = Flask(__name__)
 FIELDS = {
     "Content-Type": "text/plain; charset=utf-8",
     "Cache-Control": "public, max-age=1, stale-while-revalidate=9, stale-if-error=9",
-    "Vary": "Accept",
-    "ETag": '"c3709bd7d3102fe1"',
+    "Vary": "Accept, Accept-Language",
+    "Content-Language": "en",
+    "Access-Control-Allow-Origin": "*",
+    "ETag": '"826d57c83490ed46"',
     "Content-Security-Policy": (
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
