@@ -232,6 +232,8 @@ void serve_connection(struct worker *worker, struct connection *connection)
         return;
     }
     const ssize_t length = recv(connection->fd, worker->read, sizeof(worker->read), 0);
+    if (length > 0 && connection->last)
+        return; /* the rest of what was answered already */
     if (length > 0)
         serve(worker, connection, worker->read, (size_t)length);
     else if (length == 0 || errno != EAGAIN)
@@ -240,17 +242,24 @@ void serve_connection(struct worker *worker, struct connection *connection)
 
 /* --- What is closed ------------------------------------------------------------------------- */
 
-/* The peer of a body that is late may be waiting for it as well. An answer is small, and what the
- * socket has no room for is lost. */
+/* A body that is late gets an answer. It is small, and what the socket has no room for is lost. The
+ * peer may be sending: a web server whose write fails does not look for an answer, so the
+ * connection is closed for what goes out only, and what comes in is dropped for a while. */
+static bool answer_late(struct worker *worker, struct connection *connection)
+{
+    connection->incoming.late = true;
+    const struct reply reply = reply_to_request(worker, connection);
+    connection->last = true;
+    set_deadline(worker, connection, SEND_MS);
+    return send(connection->fd, worker->answerer.records, reply.length, MSG_NOSIGNAL) > 0 &&
+           shutdown(connection->fd, SHUT_WR) == 0;
+}
+
 static void give_up(struct worker *worker, struct connection *connection)
 {
-    struct incoming *incoming = &connection->incoming;
-    if (!connection->backlog && incoming_awaits_body(incoming)) {
-        incoming->late = true;
-        const struct reply reply = reply_to_request(worker, connection);
-        (void)send(connection->fd, worker->answerer.records, reply.length, MSG_NOSIGNAL);
-    }
-    close_connection(worker, connection);
+    if (connection->backlog || !incoming_awaits_body(&connection->incoming) ||
+        !answer_late(worker, connection))
+        close_connection(worker, connection);
 }
 
 void close_overdue(struct worker *worker)

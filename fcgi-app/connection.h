@@ -27,7 +27,7 @@ struct connection {
     struct connection *next_free;
     uint64_t idle_since; /* in the order of worker->turns; 0: not idle, a request is under way */
     int64_t deadline_ms; /* closed then, 0: never */
-    bool last;           /* closed behind its backlog */
+    bool last; /* closed behind its backlog; without one: by the peer, or at the deadline */
     struct backlog *backlog; /* NULL: nothing waits */
     struct incoming incoming;
 };

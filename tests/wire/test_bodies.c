@@ -1,9 +1,11 @@
 /* Bodies that a route takes: in a worker, alone (--single) and as a CGI program. */
 #include "client.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define FORM "application/x-www-form-urlencoded"
 #define JSON "application/json"
@@ -140,6 +142,29 @@ static void the_time_of_a_request_is_bounded_in_all(void **state)
     expect_unharmed(responder);
 }
 
+/* A web server that is still sending finds the answer, since nothing tells it that its write
+ * failed. */
+static void what_comes_behind_a_late_answer_is_read_for_a_while(void **state)
+{
+    struct responder *responder = serve(state, 1);
+    const struct bytes *bytes = request_bytes(
+        &(struct request){.method = "POST", .keep = true, .type = FORM, .body = ROUTE_MAX});
+    struct client *client = client_open(responder);
+    client_send_until(client, bytes, bytes->length - ROUTE_MAX);
+    expect_answer(client, 408, NULL);
+    expect_closed(client);
+    client_send(client, "x", 1);
+    expect_greeting(client_open(responder), &kept); /* the byte was read behind it */
+    int count = 0;
+    for (; send(client->fd, "x", 1, MSG_NOSIGNAL) == 1; count++) {
+        assert_true(count * 100 < DEADLINE_MS);
+        poll(NULL, 0, 100);
+    }
+    assert_true(count > 0);
+    assert_int_equal(EPIPE, errno);
+    expect_unharmed(responder);
+}
+
 static void the_next_request_has_all_of_its_time(void **state)
 {
     struct responder *responder = serve(state, 1);
@@ -200,6 +225,7 @@ int main(void)
         cmocka_unit_test_wire(a_body_is_too_large_for_its_route_or_for_any),
         cmocka_unit_test_wire(a_body_whose_peer_goes_away_is_not_looked_at),
         cmocka_unit_test_wire(the_time_of_a_request_is_bounded_in_all),
+        cmocka_unit_test_wire(what_comes_behind_a_late_answer_is_read_for_a_while),
         cmocka_unit_test_wire(the_next_request_has_all_of_its_time),
         cmocka_unit_test_wire(single_reads_a_body),
         cmocka_unit_test_wire(a_CGI_program_reads_a_body),
