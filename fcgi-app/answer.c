@@ -68,13 +68,13 @@ static struct request begin_request(struct answerer *answerer, const struct inco
 }
 
 /* What a request is answered with where its route has no say. */
-static size_t print_response(struct answerer *answerer)
+static size_t print_response(struct answerer *answerer, const struct request *request)
 {
-    return response_print(&answerer->response, (char *)answerer->records + RECORD_HEADER_SIZE,
-                          RESPONSE_MAX);
+    return reply_print(request, &answerer->response, (char *)answerer->records + RECORD_HEADER_SIZE,
+                       RESPONSE_MAX);
 }
 
-/* One under quarantine is not looked at: its log line has been written when it got there. */
+/* One under quarantine is not looked at. */
 static size_t reply_or_refuse(struct answerer *answerer, const struct request *request)
 {
     struct activity *activity = &answerer->slot->activity;
@@ -87,7 +87,7 @@ static size_t reply_or_refuse(struct answerer *answerer, const struct request *r
         quarantine_release(answerer->shared, activity, !answerer->response.deferred);
     } else {
         quarantine_answer(request, &answerer->response);
-        length = print_response(answerer);
+        length = print_response(answerer, request);
     }
     return length;
 }
@@ -120,14 +120,14 @@ static size_t defer(struct answerer *answerer, const struct request *request, in
     problem(&context, &answerer->response, too_long ? 413 : 503,
             too_long ? "The request is too long for this resource."
                      : "Too many requests wait for an answer. Try again.");
-    return print_response(answerer);
+    return print_response(answerer, request);
 }
 
 static size_t print_metrics(struct answerer *answerer, const struct request *request)
 {
     metrics_answer(answerer->shared, &answerer->response);
     answerer->response.head_only = strcmp(request->method, "HEAD") == 0;
-    return print_response(answerer);
+    return print_response(answerer, request);
 }
 
 static size_t answer_request(struct answerer *answerer, const struct request *request,

@@ -89,6 +89,7 @@ void quarantine_answer(const struct request *request, struct response *response)
     problem(&context, response, 500,
             "This request has ended the process that answered it, twice. "
             "It is refused for a minute.");
+    response->failure = "the workers that took this request did not survive it";
     response->head_only = strcmp(request->method, "HEAD") == 0;
 }
 

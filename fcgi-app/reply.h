@@ -7,8 +7,16 @@
 #include <stddef.h>
 
 /*
- * Answers request: fills response, and writes it to bytes as response_print does, whose result it
- * returns. Logs why an answer is a 500, and with LOG_LEVEL=debug every request with its duration.
+ * Writes response to bytes as response_print does, whose result it returns. All answers leave by
+ * it, so that it can log each 500: its route, or where it took none its target, and its reason.
+ */
+__attribute__((nonnull, warn_unused_result)) size_t reply_print(const struct request *request,
+                                                                const struct response *response,
+                                                                char *bytes, size_t size);
+
+/*
+ * Answers request: fills response, and writes it as reply_print does. With LOG_LEVEL=debug every
+ * request is logged with its duration.
  */
 __attribute__((nonnull, warn_unused_result)) size_t reply(const struct settings *settings,
                                                           const struct request *request,

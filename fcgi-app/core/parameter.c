@@ -164,7 +164,7 @@ static void add_object(struct parameters *parameters, const struct request *requ
     json_error_t error;
     json_t *object =
         json_loadb(request->body, request->body_length, JSON_REJECT_DUPLICATES, &error);
-    if (!object && json_error_code(&error) == json_error_out_of_memory)
+    if (!object && !*error.text) /* jansson has no words, nor a code, for memory that is short */
         fault_set(fault, 500, "Memory is short.");
     else if (!object)
         fault_set(fault, 400, "The body is no JSON: byte %d is wrong.", error.position);
@@ -293,7 +293,9 @@ bool parameters_read(const struct context *context, const struct rule *rules, si
         read_one(&reading, &parameters->list[i]);
     if (reading.fault.status == 0)
         refuse_missing(&reading);
-    if (reading.fault.status != 0)
+    if (reading.fault.status == 500)
+        internal_error(context, response, "memory is short");
+    else if (reading.fault.status != 0)
         problem(context, response, reading.fault.status, reading.fault.detail);
     return reading.fault.status == 0;
 }

@@ -6,6 +6,7 @@
  *   SLOW=30              a worker takes so many milliseconds more to start
  *   BUFFER=4096       of what is sent on an accepted connection, in bytes
  *   /health?size=70000   so many bytes of body
+ *   /health?fail=fields  one of the ways to an answer that cannot be put together
  */
 #include "clock.h"
 #include "core/handler.h"
@@ -74,11 +75,26 @@ int __wrap_epoll_create1(int flags)
     return is_refused("epoll_create1") ? -1 : __real_epoll_create1(flags);
 }
 
+static void fail(const char *way, const struct context *context, struct response *response)
+{
+    if (strcmp(way, "malformed") == 0)
+        response_add_field(response, "X", "a\r\nb");
+    else if (strcmp(way, "own") == 0)
+        response_add_field(response, "Status", "200");
+    else if (strcmp(way, "said") == 0)
+        problem(context, response, 500, "It does not work.");
+    while (strcmp(way, "fields") == 0 && !response->fields.overflowed)
+        response_add_field(response, "X", "a");
+}
+
 /* Bytes that say where they are. */
 void __wrap_health(const struct context *context, struct response *response)
 {
     const char *size = strstr(context->request->target, "?size=");
+    const char *way = strstr(context->request->target, "?fail=");
     __real_health(context, response);
+    if (way)
+        fail(way + strlen("?fail="), context, response);
     if (!size)
         return;
     const unsigned long length = strtoul(size + strlen("?size="), NULL, 10);

@@ -1,7 +1,8 @@
 /*
  * What the tests build a responder with that has faults: respond() in front of respond(), put there
- * by the linker (--wrap). A path /fault/NAME does something that no handler should; with WAITS set
- * in the environment, /wait/NAME is the same as a route that waits.
+ * by the linker (--wrap). A path /fault/NAME does something that no handler should, and /fault/body
+ * what the body names; with WAITS set in the environment, /wait/NAME is the same as a route that
+ * waits.
  */
 #include "core/respond.h"
 
@@ -218,11 +219,14 @@ void __wrap_respond(const struct settings *settings, const struct request *reque
                     struct response *response)
 {
     const char *name = name_in(request->target, "/fault/");
+    char body[16] = "";
     const char *waiting = name_in(request->target, "/wait/");
     if (waiting && request->defers) {
         response->deferred = true;
         return;
     }
+    if (name && strcmp(name, "body") == 0 && request->body_length < sizeof(body))
+        name = memcpy(body, request->body, request->body_length);
     if (name || waiting)
         commit(name ? name : waiting);
     __real_respond(settings, request, response);

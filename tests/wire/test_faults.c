@@ -36,11 +36,16 @@ static struct responder *serve_faulty(void **state, unsigned workers)
     return serve_faulty_in(state, workers, sandbox());
 }
 
-static struct client *ask_for(struct responder *responder, const char *target)
+static struct client *ask_with(struct responder *responder, const struct request *request)
 {
     struct client *client = client_open(responder);
-    client_ask(client, &(struct request){.target = target});
+    client_ask(client, request);
     return client;
+}
+
+static struct client *ask_for(struct responder *responder, const char *target)
+{
+    return ask_with(responder, &(struct request){.target = target});
 }
 
 static void expect_said(struct responder *responder, const char *expected)
@@ -225,6 +230,7 @@ static void expect_quarantine(void **state, const char *target)
     }
     assert_int_equal(2, times_said(responder, "in hand"));
     assert_int_equal(1, times_said(responder, "refused"));
+    assert_int_equal(20, times_said(responder, " answers 500: the workers that took this"));
     stop_normally(responder);
 }
 
@@ -291,6 +297,31 @@ static void other_requests_for_the_same_route_are_not_refused(void **state)
     stop_normally(responder);
 }
 
+/* Whatever its records are; of a body that is too long to be kept its length is what tells. */
+static void a_fatal_body_is_refused_and_no_other_body_for_the_same_route(void **state)
+{
+    static const struct request fatal[] = {
+        {.method = "POST", .target = "/fault/body", .type = "a/b", .content = "segv"},
+        {.method = "POST", .target = "/fault/segv", .type = "a/b", .body = 70000}};
+    struct request other = fatal[0];
+    struct responder *responder = serve_faulty(state, 2);
+    for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
+        struct request request = fatal[i];
+        for (int k = 0; k < 2; k++)
+            expect_closed(ask_with(responder, &request));
+        await(times_said(responder, "has ended 2 workers") == i + 1, "it is to be refused");
+        for (uint16_t length = 1; length < 5; length++) {
+            request.record_max = request.content ? length : 0;
+            expect_answer(ask_with(responder, &request), 500, refused);
+        }
+    }
+    for (size_t i = 0; i < 5; i++) {
+        other.content = ((const char *[]){"", "seg", "segw", "segv ", "gesv"})[i];
+        expect_answer(ask_with(responder, &other), 404, NULL);
+    }
+    stop_normally(responder);
+}
+
 /* At fifty a second and more, by several clients at once, which is what takes all workers down at
  * first; others are answered, and the service does not give up. */
 static void a_repeated_fatal_request_ends_a_few_workers_and_no_more(void **state)
@@ -354,6 +385,7 @@ int main(void)
         cmocka_unit_test_wire(a_request_whose_worker_was_killed_is_not_to_blame),
         cmocka_unit_test_wire(a_request_whose_worker_was_stopped_is_not_to_blame),
         cmocka_unit_test_wire(other_requests_for_the_same_route_are_not_refused),
+        cmocka_unit_test_wire(a_fatal_body_is_refused_and_no_other_body_for_the_same_route),
         cmocka_unit_test_wire(a_repeated_fatal_request_ends_a_few_workers_and_no_more),
         cmocka_unit_test_wire(a_service_whose_workers_die_of_requests_goes_on),
         cmocka_unit_test_wire(the_responder_that_is_shipped_has_no_faults),
