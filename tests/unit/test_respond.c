@@ -299,8 +299,7 @@ static void check_error_page(int line, const struct answer *answer, int status, 
     struct text text = text_in(escaped, sizeof(escaped));
     text_add_html(&text, detail);
     snprintf(start, sizeof(start), "<title>%d %s</title>\n", status, title);
-    snprintf(part, sizeof(part), "<h1 class=\"long\"><b>%d</b> %s</h1>\n<p>%s</p>\n", status, title,
-             escaped);
+    snprintf(part, sizeof(part), "<h1><b>%d</b> %s</h1>\n<p>%s</p>\n", status, title, escaped);
     check_page(line, answer->body, start, part);
 }
 
