@@ -1,7 +1,5 @@
-/* The header fields that a handler adds. */
-#include "cases.h"
-
-#include "core/response.h"
+/* Responses as they are printed, and the header fields that a handler adds. */
+#include "request.h"
 
 static const char *printed_with(int line, const char *name, const char *value, bool *failed)
 {
@@ -85,23 +83,36 @@ TEST(fields_up_to_their_bound_are_taken)
     assert_true(response.fields.overflowed);
 }
 
-/* RFC 9110 section 5.6.1.1: what is sent has no empty elements, also where there is no GET. */
-TEST(any_set_of_methods_is_a_list)
+/* RESPONSE_MAX leaves room for every field beside the largest body. */
+TEST(the_largest_body_fits_with_every_field)
 {
-    static const char *const names[] = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH"};
-    for (unsigned set = 0; set < 1U << LENGTH(names); set++) {
-        char bytes[128], expected[128];
-        struct text list = text_in(bytes, sizeof(bytes)),
-                    wanted = text_in(expected, sizeof(expected));
-        const struct route route = {.methods = set & (GET | POST | PUT | DELETE | PATCH)};
-        for (size_t i = 0; i < LENGTH(names); i++) {
-            const bool has = i == METHOD_OPTIONS || set & (i == METHOD_HEAD ? GET : 1U << i);
-            text_add(&wanted, has && wanted.length > 0 ? ", " : "");
-            text_add(&wanted, has ? names[i] : "");
-        }
-        route_add_methods(&route, &list);
-        same_string(__LINE__, "methods", expected, bytes);
-    }
+    struct response response;
+    response_init(&response);
+    text_add(&response.body, repeated("a", RESPONSE_BODY_MAX - 1));
+    response.status = 405;
+    response.content_type = PROBLEM;
+    response.caching = CACHING_SHARED;
+    response.route = &routes[0];
+    response.quotes_input = true;
+    response.tells_methods = true;
+    response.varies = true;
+    memset(response.entity_tag, 'x', ENTITY_TAG_SIZE - 1);
+    response.entity_tag[ENTITY_TAG_SIZE - 1] = '\0';
+    assert_false(response.body.overflowed);
+    assert_true(response_print(&response, walled(__LINE__, RESPONSE_MAX), RESPONSE_MAX) > 0);
+}
+
+TEST(a_response_that_does_not_fit_is_not_printed_in_part)
+{
+    struct response response;
+    char whole[RESPONSE_MAX];
+    respond(&test_settings, &(struct request){.method = "GET", .target = "/"}, &response);
+    const size_t length = response_print(&response, whole, sizeof(whole));
+    for (size_t size = 1; size < length; size++)
+        same_number(__LINE__, "a buffer too small", 0,
+                    response_print(&response, walled(__LINE__, size), size));
+    same_number(__LINE__, "a buffer that just fits", length,
+                response_print(&response, walled(__LINE__, length + 1), length + 1));
 }
 
 int main(void)
@@ -109,9 +120,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_field_is_printed_or_refused_as_a_whole),
         cmocka_unit_test(a_field_of_the_service_is_refused),
-        cmocka_unit_test(any_set_of_methods_is_a_list),
         cmocka_unit_test(a_503_says_once_when_to_come_again),
         cmocka_unit_test(fields_up_to_their_bound_are_taken),
+        cmocka_unit_test(the_largest_body_fits_with_every_field),
+        cmocka_unit_test(a_response_that_does_not_fit_is_not_printed_in_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
