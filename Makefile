@@ -168,9 +168,10 @@ REFUSER := $(BUILD)/tests/memory.so
 FAULTY := $(BUILD)/tests/faulty_responder
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(filter-out fuzz/replay.c,$(wildcard fuzz/*.c)))
 TESTED := $(filter-out %/main.o,$(OBJECTS))
+AXE := build/browser/node_modules/axe-core/axe.min.js
 
 .PHONY: test
-test: setup-run setup-test setup-gvisor setup-pipeline test-programs ## Build and run every test (SANITIZE=1: with the sanitizers)
+test: setup-run setup-test setup-gvisor setup-pipeline test-programs $(AXE) ## Build and run every test (SANITIZE=1: with the sanitizers)
 	@BUILD=$(abspath $(BUILD)) RESPONDER=$(abspath $(BUILD))/responder $(IMAGE_SETTINGS) \
 		scripts/test
 
@@ -216,6 +217,14 @@ $(FUZZERS): $(BUILD)/%: %.c fuzz/replay.c $(TESTED)
 		$(if $(FUZZ),-fsanitize=fuzzer,fuzz/replay.c) $(TESTED) $(LDLIBS)
 
 -include $(FUZZERS:=.d)
+
+# It looks for what keeps people from using a page. It comes from npm, which not everybody reaches; without
+# a browser nobody needs it. touch: npm gives all files an old date.
+$(AXE): tests/browser/package-lock.json | setup-browser
+	@mkdir -p build/browser && cp tests/browser/package*.json build/browser
+	$(Q)! command -v chromedriver >/dev/null \
+		|| { npm ci --prefix build/browser --no-audit --no-fund --loglevel=error && touch $@; } \
+		|| echo "npm has not brought axe: the tests with it are skipped" >&2
 
 .PHONY: fuzz
 fuzz: setup-build setup-fuzz ## Search for input that breaks the parsers (TIME=60 seconds each, TARGET=respond)

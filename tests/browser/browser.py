@@ -1,116 +1,127 @@
-"""Chromium without a window, driven by its own protocol over a pair of pipes: with nothing to install
-beside it, and no port that somebody else could take.
-
-https://chromedevtools.github.io/devtools-protocol/
+"""Chromium without a window, as the tests and `make screenshots` drive it: by WebDriver, and by DevTools
+where that has no word for it.
 """
 
-import base64
 import json
-import os
 import shutil
-import subprocess
 import tempfile
+from pathlib import Path
+
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service as Driver
+
+AXE = Path(__file__).parents[2] / "build/browser/node_modules/axe-core/axe.min.js"
+
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",  # root cannot have one; nothing but our own pages is shown
+    "--disable-dev-shm-usage",  # a container has 64 MiB of it
+    "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
+)
+
+# In each page before all else: keeps what the policy has refused.
+LISTEN = """
+window.refused = [];
+addEventListener("securitypolicyviolation", ({violatedDirective: directive, blockedURI: address}) =>
+    refused.push(`${directive} ${address}`));
+"""
+
+# The elements that reach beyond the window, their texts included.
+BEYOND = """
+return [...document.body.querySelectorAll("*")].filter(element => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    return [element, range].map(part => part.getBoundingClientRect())
+        .some(box => box.left < -0.5 || box.right > innerWidth + 0.5);
+}).map(element => element.outerHTML.slice(0, 100));
+"""
+
+# axe takes the disc for something behind all texts, and then says nothing of their contrast. target-size: of
+# WCAG 2.2, which it leaves out otherwise.
+RUN_AXE = """
+const [done] = arguments, {sheet} = document.querySelector("style");
+sheet.insertRule("body::before { display: none }", sheet.cssRules.length);
+axe.run({rules: {"target-size": {enabled: true}}}).then(done, error => done({error: String(error)}));
+"""
 
 
 class Browser:
-    """One process with one page. said: what the page or the browser has complained about."""
+    """One browser with one page, with a profile of its own."""
 
     def __init__(self):
         self.home = tempfile.mkdtemp(prefix="browser-")
-        commands, self.commands = os.pipe()
-        self.answers, answers = os.pipe()
-        self.number, self.said, self.events = 0, [], []
-        self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh", "chromium", *OPTIONS,
-             f"--user-data-dir={self.home}"],
-            pass_fds=(commands, answers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(commands)
-        os.close(answers)
-        self.unread = b""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = None
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
-            self.call(f"{domain}.enable")
+        settings = ChromeOptions()
+        for option in (*OPTIONS, f"--user-data-dir={self.home}"):
+            settings.add_argument(option)
+        settings.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = Chrome(service=Driver(shutil.which("chromedriver")), options=settings)
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", source=LISTEN)
+        self.requests()  # of the page that it begins with
 
-    def close(self):
-        os.close(self.commands)  # which is what ends it
-        self.process.wait()
-        os.close(self.answers)
+    def end(self):
+        self.driver.quit()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    # --- The protocol -----------------------------------------------------------------------------
+    def devtools(self, method, **parameters):
+        return self.driver.execute_cdp_cmd(method, parameters)
 
-    def call(self, method, **parameters):
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": parameters}
-        if getattr(self, "session", None):
-            message["sessionId"] = self.session
-        os.write(self.commands, json.dumps(message).encode() + b"\0")
-        while (answer := self.receive()).get("id") != self.number:
-            pass
-        assert "error" not in answer, f"{method}: {answer}"
-        return answer["result"]
+    # What its user does
 
-    def receive(self):
-        while b"\0" not in self.unread:
-            data = os.read(self.answers, 65536)
-            assert data, "the browser has ended"
-            self.unread += data
-        line, _, self.unread = self.unread.partition(b"\0")
-        message = json.loads(line)
-        if message.get("method") in COMPLAINTS:
-            self.said.append(message)
-        if "method" in message:
-            self.events.append(message["method"])
-        return message
+    def prefers(self, scheme="light", language="en"):
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.devtools("Emulation.setEmulatedMedia", features=[feature])
+        self.devtools("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
 
-    def wait(self, event):
-        while event not in self.events:
-            self.receive()
+    def has_window(self, width, height=800):
+        self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                      deviceScaleFactor=1, mobile=False)  # fmt: skip
 
-    # --- What a visitor does ----------------------------------------------------------------------
+    def runs_scripts(self, allowed):
+        self.devtools("Emulation.setScriptExecutionDisabled", value=not allowed)
 
-    def visit(self, url, **fields):
-        """fields: of the request, such as Accept_Language."""
-        names = {name.replace("_", "-"): value for name, value in fields.items()}
-        self.call("Network.setExtraHTTPHeaders", headers=names)
-        self.then(lambda: self.call("Page.navigate", url=url))
-
-    def then(self, action):
-        """Does what leads to another page, and waits until that is there."""
-        self.events.clear()
-        action()
-        self.wait("Page.loadEventFired")
+    def visit(self, url):
+        self.driver.get(url)
 
     def type(self, text):
-        self.call("Input.insertText", text=text)
+        self.devtools("Input.insertText", text=text)
 
-    def press_enter(self):
+    def press(self, key):
+        """Tab or Enter."""
+        code, text = {"Tab": (9, ""), "Enter": (13, "\r")}[key]
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key="Enter", text="\r", windowsVirtualKeyCode=13)
+            self.devtools("Input.dispatchKeyEvent", type=kind, key=key, text=text,
+                          windowsVirtualKeyCode=code)  # fmt: skip
 
-    def is_seen(self, width, height=800, scheme="light", scale=1):
-        """The size of the window, and the colours that the visitor prefers."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                  deviceScaleFactor=scale, mobile=False)  # fmt: skip
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        self.call("Emulation.setEmulatedMedia", features=[feature])
+    # What it shows
 
-    def look(self, script):
-        """The value of an expression in the page, which may be a promise."""
-        result = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in result, result
-        return result["result"].get("value")
+    def look(self, expression, *arguments):
+        """The value of a JavaScript expression, also where pages may run none."""
+        return self.driver.execute_script(f"return {expression}", *arguments)
 
-    def photograph(self, path):
-        data = self.call("Page.captureScreenshot", format="png")["data"]
-        with open(path, "wb") as file:
-            file.write(base64.b64decode(data))
+    def text(self, selector):
+        """Empty while a page is on its way."""
+        return self.look("document.querySelector(arguments[0])?.textContent ?? ''", selector)
 
+    def beyond(self):
+        """What is cut off at a side of the window."""
+        return self.driver.execute_script(BEYOND)
 
-OPTIONS = ["--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu",
-           "--hide-scrollbars", "--no-first-run", "--disable-dev-shm-usage"]  # fmt: skip
-COMPLAINTS = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Audits.issueAdded",
-              "Network.loadingFailed")  # fmt: skip
+    def faults(self):
+        """What axe finds, and what it would have somebody look at."""
+        self.driver.execute_script(AXE.read_text("utf-8"))
+        found = self.driver.execute_async_script(RUN_AXE)
+        assert "error" not in found, found["error"]
+        return [f"{rule['id']}: {node['failureSummary']} {node['html']}"
+                for rule in found["violations"] + found["incomplete"] for node in rule["nodes"]]  # fmt: skip
+
+    # What it has said since the last time
+
+    def complaints(self):
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self):
+        """The addresses that were asked for."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [event["params"]["request"]["url"] for event in events
+                if event["method"] == "Network.requestWillBeSent"]  # fmt: skip
