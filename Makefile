@@ -263,6 +263,12 @@ lint: setup-run setup-lint build ## Check the code's form and look for mistakes 
 format: setup-lint ## Write C as lint wants it
 	@git ls-files -z --cached --others --exclude-standard '*.c' '*.h' | xargs -0 clang-format -i
 
+# --- Pictures -------------------------------------------------------------------------------
+
+.PHONY: screenshots
+screenshots: setup-run setup-browser build ## Take the README's pictures of the page into docs/, and others into build/screenshots/
+	@RESPONDER=$(abspath $(BUILD))/responder scripts/screenshots
+
 # --- Benchmark ------------------------------------------------------------------------------
 
 .PHONY: bench

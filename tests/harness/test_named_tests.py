@@ -33,7 +33,7 @@ def unknown(text):
         known = NAMES if "." not in name or "..." in name else {path.name for path in PROGRAMS}
         if name not in known and not ("..." in name and any(map(pattern.fullmatch, known))):
             wrong.append(name)
-    for path in re.findall(rf"`((?:{PLACES})/[\w./-]*)", text):
+    for path in re.findall(rf'(?:`|src(?:set)?=")((?:{PLACES})/[\w./-]*)', text):
         if not (REPOSITORY / path).exists():
             wrong.append(path)
     return wrong
@@ -45,7 +45,9 @@ def test_the_tests_and_files_that_are_named_exist(path):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["test_no_such", "`..._no_such_end`", "`test_none.py`", "`tests/none`", "`..._tests_..._nope`"]
+    "wrong",
+    ["test_no_such", "`..._no_such_end`", "`test_none.py`", "`tests/none`", "`..._tests_..._nope`"]
+    + ['<img src="docs/none.png">', '<source srcset="docs/none.png">'],
 )
 def test_a_name_that_nothing_has_is_found(wrong):
     assert len(unknown(wrong)) == 1
