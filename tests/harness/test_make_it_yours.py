@@ -54,7 +54,7 @@ def run(directory, command, expected):
 
 
 def test_the_document_has_what_is_tried_here():
-    assert len(WRITTEN) == 5 and len(TYPED) == 2, (WRITTEN, TYPED)
+    assert len(WRITTEN) == 6 and len(TYPED) == 3, (WRITTEN, TYPED)
 
 
 def test_the_routes_are_written_as_lint_wants_it(copy):
@@ -62,15 +62,15 @@ def test_the_routes_are_written_as_lint_wants_it(copy):
     subprocess.run(["clang-format", "--dry-run", "-Werror", *files], cwd=copy, check=True)
 
 
-def test_the_routes_can_be_built_and_asked(copy):
-    building, asking = (COMMAND.findall(block) for block in TYPED)
+def test_what_was_added_can_be_built_and_asked(copy):
+    building, *asking = (COMMAND.findall(block) for block in TYPED)
     for command, expected in building:
         run(copy, command, expected)
     subprocess.run(["make", "-s", "build"], cwd=copy, check=True, capture_output=True)
     service = Native(checkout=copy, responder=copy / "build" / "responder", LOG_LEVEL="warning")
     try:
         service.wait_ready()
-        for command, expected in asking:
+        for command, expected in (typed for block in asking for typed in block):
             run(copy, command.replace("localhost:8080", f"localhost:{service.port}"), expected)
         assert service.stop() == 0, service.log()
     finally:
