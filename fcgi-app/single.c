@@ -50,12 +50,13 @@ static size_t read_body(const char *content_length, char body[BODY_KEPT_MAX])
     char bytes[4096];
     size_t length = 0;
     size_t count = 1;
-    const bool declared = content_length && isdigit((unsigned char)*content_length);
-    size_t left = declared ? strtoull(content_length, NULL, 10) : 0;
-    if (left > BODY_MAX)
-        return BODY_MAX + 1;
-    if (!FCGX_IsCGI())
-        left = BODY_MAX + 1;
+    size_t left = BODY_MAX + 1;
+    if (FCGX_IsCGI()) {
+        const bool declared = content_length && isdigit((unsigned char)*content_length);
+        left = declared ? strtoull(content_length, NULL, 10) : 0;
+        if (left > BODY_MAX)
+            return BODY_MAX + 1;
+    }
     for (; left > 0 && count > 0; left -= count) {
         count = fread(bytes, 1, left < sizeof(bytes) ? left : sizeof(bytes), stdin);
         if (length + count <= BODY_KEPT_MAX)
@@ -106,6 +107,8 @@ static void answer(const struct settings *settings)
     request.target = target();
     request.body = body;
     request.body_length = read_body(request.content_length, body);
+    if (ferror(stdin)) /* cut off, by a peer that takes no answer */
+        return;
     request.now_ms = wall_clock_ms();
     const size_t length = reply(settings, &request, &response, printed, sizeof(printed));
     fwrite(printed, 1, length, stdout);

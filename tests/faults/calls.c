@@ -6,6 +6,7 @@
  *   SLOW=30              a worker takes so many milliseconds more to start
  *   BUFFER=4096       of what is sent on an accepted connection, in bytes
  *   /health?size=70000   so many bytes of body
+ *   /health?hash         FNV-1a of the body that came
  *   /health?fail=fields  one of the ways to an answer that cannot be put together
  */
 #include "clock.h"
@@ -87,12 +88,23 @@ static void fail(const char *way, const struct context *context, struct response
         response_add_field(response, "X", "a");
 }
 
+static void tell_body(const struct request *request, struct response *response)
+{
+    uint32_t hash = 2166136261;
+    for (size_t i = 0; i < request->body_length; i++)
+        hash = (hash ^ (uint8_t)request->body[i]) * 16777619;
+    response->body = text_in(response->body_bytes, RESPONSE_BODY_MAX);
+    text_add_number(&response->body, hash);
+}
+
 /* Bytes that say where they are. */
 void __wrap_health(const struct context *context, struct response *response)
 {
     const char *size = strstr(context->request->target, "?size=");
     const char *way = strstr(context->request->target, "?fail=");
     __real_health(context, response);
+    if (strstr(context->request->target, "?hash"))
+        tell_body(context->request, response);
     if (way)
         fail(way + strlen("?fail="), context, response);
     if (!size)
