@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import pytest
-from client import Connection, request
+from client import FORM_TYPE, Connection, request
 from service import BASE_ENVIRONMENT, RESPONDER, end, port_of, process_table, reserve_port
 from service import make_directory, wait_until
 
@@ -116,6 +116,19 @@ REQUESTS = [
     ("PUT", "/health", {"body": b"hello"}),
     ("DELETE", "/version", {}),
     ("GET", "/", {"Proxy": "http://evil.example"}),
+    ("POST", "/", {"Content_Length": "0"}),
+    ("POST", "/", {"body": b"name=Ada+L.", "Content_Type": FORM_TYPE}),
+    ("POST", "/", {"body": b"name=Ada", "Content_Type": FORM_TYPE, "Expect": "100-continue"}),
+    ("POST", "/?format=json", {"body": '{"name":"日本"}'.encode(), "Content_Type": "application/json"}),
+    ("POST", "/", {"body": b'{"name":', "Content_Type": "application/json"}),
+    ("POST", "/", {"body": b"name=", "Content_Type": FORM_TYPE, "Accept": "text/html"}),
+    ("POST", "/", {"body": b"Ada", "Content_Type": "text/plain"}),
+    ("POST", "/", {"body": b"Ada"}),
+    ("POST", "/", {"body": b"name=Ada", "Content_Type": FORM_TYPE, "Content_Encoding": "gzip"}),
+    ("POST", "/", {"body": 4096 * b"&", "Content_Type": FORM_TYPE}),
+    ("POST", "/", {"body": 4097 * b"&", "Content_Type": FORM_TYPE}),
+    ("POST", "/", {"chunks": [b"name=", b"Ada"], "Content_Type": FORM_TYPE}),
+    ("POST", "/", {"chunks": [65000 * b"&"], "Content_Type": FORM_TYPE}),
 ]
 
 
@@ -205,14 +218,18 @@ def value(answer, name):
 
 
 def answer_from(port, method, target, fields):
+    chunks = fields.pop("chunks", [])
+    if chunks:
+        fields = {**fields, "Transfer_Encoding": "chunked"}
     with Connection(port) as connection:
         connection.send(request(target, method, Connection="close", **fields))
+        connection.send(b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""] if chunks))
         return connection.answer(method)
 
 
 @pytest.mark.parametrize(("method", "target", "fields"), REQUESTS)
 def test_it_answers_as_behind_nginx(front, port, method, target, fields):
-    there, here = (answer_from(at, method, target, fields) for at in (front.port, port))
+    there, here = (answer_from(at, method, target, dict(fields)) for at in (front.port, port))
     both = f"nginx: {here}there: {there}"
     assert (there.status, there.unidentified) == (here.status, here.unidentified), both
     for name in FIELDS:

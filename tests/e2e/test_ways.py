@@ -5,7 +5,6 @@ import contextlib
 import http.client
 import io
 import json
-import os
 import random
 import socket
 import struct
