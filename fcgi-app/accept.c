@@ -48,10 +48,12 @@ static bool start_accepting(struct worker *worker)
     return worker->accepting;
 }
 
-/* New connections then wait in the listening socket's backlog, or go to another worker. */
+/* New connections then wait in the listening socket's backlog, or go to another worker. Where it
+ * stayed in the set, it would end each wait at once. */
 static void stop_accepting(struct worker *worker, int ms)
 {
-    epoll_ctl(worker->epoll, EPOLL_CTL_DEL, source_of(worker), NULL);
+    if (epoll_ctl(worker->epoll, EPOLL_CTL_DEL, source_of(worker), NULL) < 0 && errno != ENOENT)
+        cannot_go_on(worker, "epoll_ctl");
     worker->accepting = false;
     worker->accept_ms = now_ms() + ms;
 }
@@ -118,6 +120,19 @@ static void refuse(struct worker *worker, const char *call)
     stop_accepting(worker, REFUSED_MS);
 }
 
+/* The system call that was refused, with errno, or NULL. */
+static const char *take_connection(struct worker *worker)
+{
+    const int fd = accept4(FCGI_LISTENSOCK_FILENO, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? NULL : "accept4";
+    if (!open_connection(worker, fd))
+        return "epoll_ctl";
+    count(&worker->slot->traffic.accepted, 1);
+    note_full(worker);
+    return NULL;
+}
+
 /* Whoever was woken takes a connection before it looks whether it should have: nobody else may
  * have been woken for it. */
 void accept_connection(struct worker *worker)
@@ -126,21 +141,13 @@ void accept_connection(struct worker *worker)
         stop_accepting(worker, SHARE_MS);
         return;
     }
-    if (worker->slot->activity.waits) {
-        take_request(worker);
+    const bool waits = worker->slot->activity.waits;
+    const char *refused = waits ? take_request(worker) : take_connection(worker);
+    if (refused) {
+        refuse(worker, refused);
         return;
     }
-    const int fd = accept4(FCGI_LISTENSOCK_FILENO, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
-        return;
-    if (fd < 0 || !open_connection(worker, fd)) {
-        refuse(worker, fd < 0 ? "accept4" : "epoll_ctl");
-        return;
-    }
-    worker->refused = false;
-    count(&worker->slot->traffic.accepted, 1);
-    note_full(worker);
-    if (!has_place(worker) || !has_share(worker))
+    if (!waits && (!has_place(worker) || !has_share(worker)))
         stop_accepting(worker, SHARE_MS);
 }
 

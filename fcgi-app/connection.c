@@ -16,6 +16,13 @@ struct reply {
     bool last;
 };
 
+void cannot_go_on(struct worker *worker, const char *call)
+{
+    worker->slot->activity.error = errno;
+    worker->slot->activity.unavailable = call;
+    worker->stop = STOP_NOW;
+}
+
 static bool watch(const struct worker *worker, struct connection *connection, int operation,
                   uint32_t events)
 {
@@ -55,6 +62,7 @@ bool open_connection(struct worker *worker, int fd)
         return false;
     }
     worker->free = connection->next_free;
+    worker->refused = false;
     connection->last = false;
     set_deadline(worker, connection, REQUEST_MS);
     set_open(worker, worker->open + 1);
@@ -87,9 +95,10 @@ static struct reply reply_to_request(struct worker *worker, struct connection *c
     size_t length = answer(&worker->answerer, incoming, connection->fd, draining);
     const bool last = stopping || length == 0 || worker->slot->activity.waits || !keeps ||
                       incoming->late || incoming->body_length > BODY_MAX;
-    if (length == 0) /* or it would be in the epoll set for as long as somebody has it */
-        (void)watch(worker, connection, EPOLL_CTL_DEL, 0);
-    else if (last && keeps)
+    /* Or it would be in the epoll set for as long as somebody has it. */
+    if (length == 0 && !watch(worker, connection, EPOLL_CTL_DEL, 0))
+        cannot_go_on(worker, "epoll_ctl");
+    else if (length > 0 && last && keeps)
         length += farewell(worker->answerer.records + length);
     incoming_reset(incoming);
     connection->deadline_ms = 0;
@@ -210,17 +219,19 @@ static void send_backlog(struct worker *worker, struct connection *connection)
     free(backlog);
 }
 
-void take_request(struct worker *worker)
+const char *take_request(struct worker *worker)
 {
     static uint8_t records[HANDED_OVER_MAX];
     struct handed request = {.records = records, .length = sizeof(records)};
     struct connection *connection = worker->free;
     const int fd = queue_take(&worker->shared->queue, &request);
     if (fd < 0)
-        return;
+        return errno == EAGAIN ? NULL : "recvmsg";
     worker->answerer.began_ns = request.began_ns;
-    if (open_connection(worker, fd))
-        serve(worker, connection, request.records, request.length);
+    if (!open_connection(worker, fd))
+        return "epoll_ctl";
+    serve(worker, connection, request.records, request.length);
+    return NULL;
 }
 
 void serve_connection(struct worker *worker, struct connection *connection)

@@ -52,6 +52,10 @@ struct worker {
     uint8_t read[READ_SIZE];
 };
 
+/* Has the worker end, since the system refuses a call without which it cannot go on; the parent
+ * says which, and errno. */
+__attribute__((nonnull)) void cannot_go_on(struct worker *worker, const char *call);
+
 /*
  * Begins to serve a connection that was accepted, and does not block. There has to be a place
  * (worker->free). false, and errno, when the system refuses to wait for it: then fd is closed.
@@ -59,8 +63,8 @@ struct worker {
 __attribute__((nonnull, warn_unused_result)) bool open_connection(struct worker *worker, int fd);
 
 /* Takes a request that was handed over, with its connection, and answers it; unless another worker
- * was faster. There has to be a place. */
-__attribute__((nonnull)) void take_request(struct worker *worker);
+ * was faster. There has to be a place. The system call that was refused, with errno, or NULL. */
+__attribute__((nonnull, warn_unused_result)) const char *take_request(struct worker *worker);
 
 /* Goes on with a connection on which something has happened: reads, answers what is whole, sends,
  * and closes it where it is of no use any more. */

@@ -58,12 +58,17 @@ int queue_take(const struct queue *queue, struct handed *request)
                              .msg_controllen = sizeof(control)};
     int connection;
     const ssize_t length = recvmsg(queue->out, &message, MSG_CMSG_CLOEXEC);
-    if (length < 0 || message.msg_controllen == 0) /* no descriptor: there was no room for it */
+    if (length < 0)
         return -1;
+    if (message.msg_controllen == 0) { /* there was no descriptor for it */
+        errno = EMFILE;
+        return -1;
+    }
     request->length = (size_t)length - sizeof(request->began_ns);
     memcpy(&connection, CMSG_DATA(&control.header), sizeof(connection));
     if (!is_abandoned(connection))
         return connection;
     close(connection);
+    errno = EAGAIN;
     return -1;
 }

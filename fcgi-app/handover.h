@@ -38,7 +38,7 @@ queue_put(const struct queue *queue, const struct handed *request, int connectio
 
 /*
  * Takes the request that waits for the longest time. Returns its connection, which is the
- * caller's; -1 where none waits, or nobody waits for its answer any more.
+ * caller's; -1, and errno: EAGAIN where none waits, or nobody waits for its answer any more.
  */
 __attribute__((nonnull, warn_unused_result)) int queue_take(const struct queue *queue,
                                                             struct handed *request);

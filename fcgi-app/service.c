@@ -52,6 +52,8 @@ struct parent {
     int stillborn;   /* workers in a row that died as soon as they were started */
     int64_t look_ms; /* when the watchdog looks at them next, 0: not before one is busy */
     bool stopping;   /* those that end are not replaced */
+    bool unforked;   /* the system refuses to fork, and it was logged */
+    bool refused;    /* a call without which it cannot go on, and it was logged */
 };
 
 static void become_worker(const struct parent *parent, const struct child *child, pid_t parent_pid)
@@ -94,9 +96,12 @@ static void start_worker(struct parent *parent, struct child *child)
         become_worker(parent, child, parent_pid);
     if (child->pid > 0) {
         count(&parent->shared->started, 1);
+        parent->unforked = false;
         return;
     }
-    log_line(LOG_ERROR, "fork: %s; trying again in 1 s", strerror(errno));
+    if (!parent->unforked)
+        log_line(LOG_ERROR, "fork: %s; trying again every second", strerror(errno));
+    parent->unforked = true;
     child->pid = 0;
     child->start_ms = now_ms() + 1000;
 }
@@ -127,8 +132,8 @@ static void say_how(const struct parent *parent, const struct child *child, int 
         sandbox_call_name(refused, name, sizeof(name));
         snprintf(how, size, "made the system call %s, which the sandbox refuses,", name);
     } else if (activity->unavailable) {
-        snprintf(how, size, "could not start: %s: %s,", activity->unavailable,
-                 strerror(activity->error));
+        snprintf(how, size, "could not %s: %s: %s,", activity->starting ? "start" : "go on",
+                 activity->unavailable, strerror(activity->error));
     } else if (WIFSIGNALED(status)) {
         snprintf(how, size, "was killed by signal %d", WTERMSIG(status));
     } else {
@@ -178,13 +183,17 @@ static void suspect(const struct parent *parent, const struct child *child, int 
                     request.method, request.target, QUARANTINE_DEATHS, QUARANTINE_MS / 1000);
 }
 
+static bool is_young(const struct child *child)
+{
+    return now_ms() - child->started_ms < STILLBORN_MS;
+}
+
 /* A worker is replaced at once, unless it died as soon as it was started, and not of a request:
  * then ever later. */
 static void plan_replacement(struct parent *parent, struct child *child)
 {
     const int64_t now = now_ms();
-    const bool stillborn =
-        now - child->started_ms < STILLBORN_MS && !atomic_load(&child->slot->activity.fingerprint);
+    const bool stillborn = is_young(child) && !atomic_load(&child->slot->activity.fingerprint);
     parent->stillborn = stillborn ? parent->stillborn + 1 : 0;
     child->start_ms =
         parent->stillborn > 1 ? now + (BACKOFF_FIRST_MS << (parent->stillborn - 2)) : now;
@@ -193,13 +202,21 @@ static void plan_replacement(struct parent *parent, struct child *child)
 /* What the system refuses to the first workers, it would refuse to all. */
 static bool is_refused_at_first(const struct parent *parent, const struct child *child)
 {
-    return child->slot->activity.unavailable &&
+    const struct activity *activity = &child->slot->activity;
+    return activity->unavailable && (activity->starting || is_young(child)) &&
            atomic_load(&parent->shared->started) <= (uint64_t)parent->slots;
 }
 
 static void refuse_service(const char *call, int error)
 {
     log_line(LOG_ERROR, "cannot serve: %s: %s", call, strerror(error));
+}
+
+static void give_up(struct parent *parent, const char *call)
+{
+    if (!parent->refused)
+        refuse_service(call, errno);
+    parent->refused = true;
 }
 
 static void replace(struct parent *parent, struct child *child, int status)
@@ -251,6 +268,8 @@ static void reap(struct parent *parent)
             watch(parent);
         }
     }
+    if (pid < 0 && errno != ECHILD)
+        give_up(parent, "wait4");
 }
 
 /* Signals the workers in the slots from first up to end; signal 0 just counts. Returns how many
@@ -265,13 +284,15 @@ static int signal_workers(const struct parent *parent, int first, int end, int s
 }
 
 /* The next signal, 0 when none came before the time was up. */
-static int next_signal(int64_t until_ms)
+static int next_signal(struct parent *parent, int64_t until_ms)
 {
     sigset_t signals;
     sigfillset(&signals);
     const int64_t left = until_ms > now_ms() ? until_ms - now_ms() : 0;
     const struct timespec timeout = {left / 1000, left % 1000 * 1000000};
     const int signal = sigtimedwait(&signals, NULL, &timeout);
+    if (signal < 0 && errno != EAGAIN && errno != EINTR)
+        give_up(parent, "sigtimedwait");
     return signal > 0 ? signal : 0;
 }
 
@@ -279,8 +300,8 @@ static int next_signal(int64_t until_ms)
 static void await_stop(struct parent *parent, int first, int end, int signal, int64_t deadline)
 {
     signal_workers(parent, first, end, signal);
-    while (signal_workers(parent, first, end, 0) > 0 && now_ms() < deadline) {
-        if (next_signal(deadline) == SIGQUIT)
+    while (!parent->refused && signal_workers(parent, first, end, 0) > 0 && now_ms() < deadline) {
+        if (next_signal(parent, deadline) == SIGQUIT)
             signal_workers(parent, 0, end, SIGQUIT);
         reap(parent);
     }
@@ -295,7 +316,7 @@ static void stop_workers(struct parent *parent, int signal)
     atomic_store(&parent->shared->draining, true);
     await_stop(parent, 0, first_waiting, signal, deadline);
     await_stop(parent, first_waiting, end, signal, deadline);
-    if (signal_workers(parent, 0, end, SIGKILL) > 0)
+    if (!parent->refused && signal_workers(parent, 0, end, SIGKILL) > 0)
         log_line(LOG_ERROR, "workers did not stop within %d ms and are killed", STOP_MS);
 }
 
@@ -313,8 +334,10 @@ static void look(struct parent *parent)
         const int looks = watchdog_look(&child->watched, &child->slot->activity, &quiet);
         if (looks * LOOK_MS < parent->settings->request_timeout * 1000)
             continue;
+        if (kill(child->pid, SIGKILL) < 0 && !child->hung)
+            log_line(LOG_ERROR, "kill: %s; worker %d hangs; trying again every %d ms",
+                     strerror(errno), (int)child->pid, LOOK_MS);
         child->hung = true;
-        kill(child->pid, SIGKILL);
     }
     metrics_look(getpid(), &parent->shared->usage);
     const bool rests = quiet && watchdog_rest(parent->shared);
@@ -355,16 +378,16 @@ static bool handle(struct parent *parent, int signal)
 
 static int supervise(struct parent *parent)
 {
-    while (parent->stillborn < STILLBORN_MAX && !parent->stopping) {
+    while (parent->stillborn < STILLBORN_MAX && !parent->stopping && !parent->refused) {
         start_due(parent);
-        const int signal = next_signal(next_event_ms(parent));
+        const int signal = next_signal(parent, next_event_ms(parent));
         if (!handle(parent, signal)) {
             stop_workers(parent, signal);
-            return EX_OK;
+            return parent->refused ? EX_OSERR : EX_OK;
         }
         look(parent);
     }
-    const bool refused = parent->stopping;
+    const bool refused = parent->stopping || parent->refused;
     stop_workers(parent, SIGTERM);
     if (refused)
         return EX_OSERR;

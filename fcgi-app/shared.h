@@ -42,7 +42,7 @@ struct activity {
     counter fingerprint;     /* of the request in hand, 0: none */
     atomic_int refused;      /* the number of a system call that the sandbox refused, -1: none */
     bool trial;              /* of a suspect: see quarantine.h */
-    const char *unavailable; /* what it needs at its start and was refused, NULL: nothing */
+    const char *unavailable; /* the system call that it needs and was refused, NULL: none */
     int error;               /* errno of that */
     /* Of the same request. Not to be read before the worker has ended. */
     char method[METHOD_SHOWN], target[TARGET_SHOWN], request_id[REQUEST_ID_SHOWN];

@@ -3,6 +3,8 @@
 #include <signal.h>
 
 /*
+ * Where the system refuses to wake the parent, the next beat tries again.
+ *
  * Sequentially consistent, here and in watchdog_rest: each side writes its own word and then reads
  * the other's, so that at least one of them sees what the other has written.
  */
@@ -10,8 +12,9 @@ void watchdog_busy(struct shared *shared, struct activity *activity)
 {
     atomic_store(&activity->busy, true);
     count(&activity->beat, 1);
-    if (!atomic_load(&shared->watched) && !atomic_exchange(&shared->watched, true))
-        kill(shared->parent, WATCHDOG_SIGNAL);
+    if (!atomic_load(&shared->watched) && !atomic_exchange(&shared->watched, true) &&
+        kill(shared->parent, WATCHDOG_SIGNAL) < 0)
+        atomic_store(&shared->watched, false);
 }
 
 void watchdog_idle(struct activity *activity)

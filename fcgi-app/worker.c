@@ -22,6 +22,8 @@ static void take_signal(struct worker *worker)
     struct signalfd_siginfo info;
     if (read(worker->signals, &info, sizeof(info)) == sizeof(info))
         worker->stop = info.ssi_signo == SIGQUIT ? STOP_NOW : STOP_DRAIN;
+    else if (errno != EAGAIN)
+        cannot_go_on(worker, "read");
 }
 
 /* How long a worker may wait for events, -1: for ever. */
@@ -44,6 +46,8 @@ static int turn(struct worker *worker, int timeout_ms)
     struct epoll_event events[EVENTS_MAX];
     watchdog_idle(&worker->slot->activity);
     const int count = epoll_wait(worker->epoll, events, EVENTS_MAX, timeout_ms);
+    if (count < 0 && errno != EINTR) /* which SIGCONT does */
+        cannot_go_on(worker, "epoll_wait");
     watchdog_busy(worker->shared, &worker->slot->activity);
     for (int i = 0; i < count; i++) {
         void *data = events[i].data.ptr;
@@ -54,7 +58,7 @@ static int turn(struct worker *worker, int timeout_ms)
         else
             serve_connection(worker, data);
     }
-    const bool all_seen = count >= 0 && count < EVENTS_MAX; /* SIGCONT ends the wait: -1 */
+    const bool all_seen = count >= 0 && count < EVENTS_MAX;
     if (worker->deadline_ms > 0 && all_seen && worker->deadline_ms <= now_ms())
         close_overdue(worker);
     if (!worker->accepting)
@@ -141,5 +145,5 @@ int worker_run(const struct settings *settings, struct shared *shared, struct sl
     drain(worker);
     close_all(worker);
     free(worker);
-    return EX_OK;
+    return activity->unavailable ? EX_OSERR : EX_OK;
 }

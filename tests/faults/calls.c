@@ -2,7 +2,9 @@
  * System calls that the kernel refuses, and answers of any size, for the responder with faults: put
  * there by the linker (--wrap).
  *
- *   REFUSE=accept4    this one fails, with errno ERRNO, for TIMES calls (0: always)
+ *   REFUSE=accept4    this one fails, with errno ERRNO, for TIMES calls (0: always), after so many
+ *                     as AFTER says, in each process; of epoll_ctl it is EPOLL_CTL_ADD, DEL or MOD.
+ *                     A process to which it is refused ever so often says so
  *   SLOW=30              a worker takes so many milliseconds more to start
  *   BUFFER=4096       of what is sent on an accepted connection, in bytes
  *   /health?size=70000   so many bytes of body
@@ -16,18 +18,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
-int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
-int __real_memfd_create(const char *name, unsigned flags);
-int __wrap_memfd_create(const char *name, unsigned flags);
-int __real_signalfd(int fd, const sigset_t *signals, int flags);
-int __wrap_signalfd(int fd, const sigset_t *signals, int flags);
-int __real_epoll_create1(int flags);
-int __wrap_epoll_create1(int flags);
-void __real_health(const struct context *context, struct response *response);
-void __wrap_health(const struct context *context, struct response *response);
+enum { OFTEN = 100 }; /* more than there are tries in a test */
 
 static int number_of(const char *variable)
 {
@@ -37,15 +33,62 @@ static int number_of(const char *variable)
 
 static bool is_refused(const char *call)
 {
-    static int times;
+    static const char often[] = "refused ever so often\n";
+    static int calls;
     const char *refused = getenv("REFUSE");
     if (!refused || strcmp(refused, call) != 0)
         return false;
-    if (number_of("TIMES") > 0 && times++ >= number_of("TIMES"))
+    const int earlier = calls++ - number_of("AFTER"), times = number_of("TIMES");
+    if (earlier < 0 || (times > 0 && earlier >= times))
         return false;
+    if (earlier == OFTEN && write(STDERR_FILENO, often, sizeof(often) - 1) < 0)
+        abort();
     errno = number_of("ERRNO");
     return true;
 }
+
+/* The call as the linker has it, and one that is refused where that was asked for. */
+#define REFUSABLE(type, name, parameters, arguments, failed, called)                               \
+    type __real_##name parameters;                                                                 \
+    type __wrap_##name parameters;                                                                 \
+    type __wrap_##name parameters                                                                  \
+    {                                                                                              \
+        return is_refused(called) ? (failed) : __real_##name arguments;                            \
+    }
+
+static const char *name_of(int operation)
+{
+    static const char *const names[] = {[EPOLL_CTL_ADD] = "EPOLL_CTL_ADD",
+                                        [EPOLL_CTL_DEL] = "EPOLL_CTL_DEL",
+                                        [EPOLL_CTL_MOD] = "EPOLL_CTL_MOD"};
+    return names[operation];
+}
+
+REFUSABLE(int, signalfd, (int fd, const sigset_t *signals, int flags), (fd, signals, flags), -1,
+          "signalfd")
+REFUSABLE(int, epoll_create1, (int flags), (flags), -1, "epoll_create1")
+REFUSABLE(int, epoll_wait, (int epoll, struct epoll_event *events, int most, int ms),
+          (epoll, events, most, ms), -1, "epoll_wait")
+REFUSABLE(int, epoll_ctl, (int epoll, int operation, int fd, struct epoll_event *event),
+          (epoll, operation, fd, event), -1, name_of(operation))
+REFUSABLE(ssize_t, read, (int fd, void *bytes, size_t size), (fd, bytes, size), -1, "read")
+REFUSABLE(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1,
+          "recvmsg")
+REFUSABLE(void *, malloc, (size_t size), (size), NULL, "malloc")
+REFUSABLE(pid_t, fork, (void), (), -1, "fork")
+REFUSABLE(int, kill, (pid_t pid, int number), (pid, number), -1, "kill")
+REFUSABLE(pid_t, wait4, (pid_t pid, int *status, int options, struct rusage *used),
+          (pid, status, options, used), -1, "wait4")
+REFUSABLE(int, sigtimedwait,
+          (const sigset_t *signals, siginfo_t *info, const struct timespec *timeout),
+          (signals, info, timeout), -1, "sigtimedwait")
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __real_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags);
+void __real_health(const struct context *context, struct response *response);
+void __wrap_health(const struct context *context, struct response *response);
 
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
@@ -64,16 +107,6 @@ int __wrap_memfd_create(const char *name, unsigned flags)
     while (now_ms() < ready_ms)
         ;
     return is_refused("memfd_create") ? -1 : __real_memfd_create(name, flags);
-}
-
-int __wrap_signalfd(int fd, const sigset_t *signals, int flags)
-{
-    return is_refused("signalfd") ? -1 : __real_signalfd(fd, signals, flags);
-}
-
-int __wrap_epoll_create1(int flags)
-{
-    return is_refused("epoll_create1") ? -1 : __real_epoll_create1(flags);
 }
 
 static void fail(const char *way, const struct context *context, struct response *response)

@@ -1,8 +1,7 @@
-/* Answers that are larger than what a socket takes at once, and what the system refuses. The
- * responder is the one with faults, tests/faults. */
+/* Answers that are larger than what a socket takes at once. The responder is the one with faults,
+ * tests/faults. */
 #include "client.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +13,6 @@
 enum {
     BODY_LARGEST = 64 * 1024 - 1, /* RESPONSE_BODY_MAX, core/response.h, with a NUL */
     SMALL = 4096,
-    SHORT_MS = 300,
 };
 
 /* The sandbox would refuse the call that makes buffers small. */
@@ -181,75 +179,6 @@ static void a_client_that_closes_before_its_answer_leaves_nothing_behind(void **
     expect_unharmed(responder);
 }
 
-/* --- What the system refuses ---------------------------------------------------------------- */
-
-static const int refusals[] = {EPERM, ENOSYS};
-
-static void start_refused(struct responder *responder, const char *call, int error, int times)
-{
-    char words[3][48];
-    snprintf(words[0], sizeof(words[0]), "REFUSE=%s", call);
-    snprintf(words[1], sizeof(words[1]), "ERRNO=%d", error);
-    snprintf(words[2], sizeof(words[2]), "TIMES=%d", times);
-    start(responder, WORDS("WORKERS=1", "LOG_LEVEL=error", words[0], words[1], words[2],
-                           "ASAN_OPTIONS=detect_leaks=0"));
-}
-
-static void expect_one_line_about(struct responder *responder, const char *call, int error)
-{
-    await(*log_of(responder), "a line is to be logged about %s", call);
-    const char *log = log_of(responder);
-    if (lines_in(log) != 1 || !strstr(log, call) || !strstr(log, strerror(error)))
-        fail_msg("one line is to be about %s: %s, but: %s", call, strerror(error), printable(log));
-}
-
-static void a_refused_accept4_is_tried_again_and_logged_once(void **state)
-{
-    static const int errors[] = {EPERM, ENOSYS, ENFILE, EMFILE, ENOBUFS, EPROTO};
-    struct responder *responder = *state;
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        start_refused(responder, "accept4", errors[i], 3);
-        await_workers(responder, 1);
-        struct client *client = client_open(responder);
-        expect_greeting(client, &kept);
-        expect_one_line_about(responder, "accept4", errors[i]);
-        client_close(client);
-        kill(responder->pid, SIGTERM);
-        expect_exit(responder, EX_OK);
-    }
-}
-
-static void an_accept4_that_is_always_refused_takes_no_processor_time(void **state)
-{
-    struct responder *responder = *state;
-    start_refused(responder, "accept4", EPERM, 0);
-    await_workers(responder, 1);
-    struct client *client = client_open(responder);
-    client_ask(client, &kept);
-    expect_one_line_about(responder, "accept4", EPERM);
-    const long before = cpu_ms(responder->worker[0]);
-    expect_silence(client, 2 * SHORT_MS);
-    const long used = cpu_ms(responder->worker[0]) - before;
-    if (used > SHORT_MS / 3)
-        fail_msg("it used the processor for %ld of %d ms", used, 2 * SHORT_MS);
-    expect_one_line_about(responder, "accept4", EPERM);
-    kill(responder->pid, SIGTERM);
-    expect_exit(responder, EX_OK);
-}
-
-static void what_is_refused_at_the_start_is_named(void **state)
-{
-    static const char *const calls[] = {"memfd_create", "signalfd", "epoll_create1"};
-    struct responder *responder = *state;
-    for (size_t i = 0; i < 2 * sizeof(calls) / sizeof(calls[0]); i++) {
-        const int64_t began_ms = now_ms();
-        start_refused(responder, calls[i / 2], refusals[i % 2], 0);
-        expect_exit(responder, EX_OSERR);
-        assert_in_range(now_ms() - began_ms, 0, 2000);
-        expect_one_line_about(responder, calls[i / 2], refusals[i % 2]);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,9 +190,6 @@ int main(void)
         cmocka_unit_test_wire(a_client_that_takes_an_answer_slowly_is_closed),
         cmocka_unit_test_wire(an_answer_that_waits_is_finished_behind_SIGTERM),
         cmocka_unit_test_wire(a_client_that_closes_before_its_answer_leaves_nothing_behind),
-        cmocka_unit_test_wire(a_refused_accept4_is_tried_again_and_logged_once),
-        cmocka_unit_test_wire(an_accept4_that_is_always_refused_takes_no_processor_time),
-        cmocka_unit_test_wire(what_is_refused_at_the_start_is_named),
     };
     use_faulty_responder();
     return cmocka_run_group_tests_name("answers", tests, NULL, NULL);
