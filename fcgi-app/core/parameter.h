@@ -28,7 +28,7 @@ struct parameter {
 };
 
 struct parameters {
-    struct parameter list[PARAMETERS_MAX]; /* in the order of path, query, and body */
+    struct parameter list[PARAMETERS_MAX]; /* in the order of query, path, and body */
     size_t count;
     char storage[BODY_KEPT_MAX + 1]; /* those of a body point into it */
 };

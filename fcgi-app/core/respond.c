@@ -187,7 +187,9 @@ static bool is_reading(const struct request *request)
  * handlers', who have to look at them before they change anything. */
 static void complete(const struct context *context, struct response *response)
 {
-    if (response->body.overflowed)
+    if (statuses[status_index(response->status)].code == 0)
+        internal_error(context, response, "the status is not known: see core/response.c");
+    else if (response->body.overflowed)
         internal_error(context, response, "the body does not fit, or memory is short");
     else if (response->fields.overflowed)
         internal_error(context, response, "the header fields do not fit");

@@ -50,6 +50,7 @@ const struct status statuses[STATUSES] = {
     STATUS(406, "Not Acceptable"),
     STATUS(408, "Request Timeout"),
     STATUS(409, "Conflict"),
+    STATUS(410, "Gone"),
     STATUS(412, "Precondition Failed"),
     STATUS(413, "Content Too Large"),
     STATUS(414, "URI Too Long"),
@@ -58,7 +59,9 @@ const struct status statuses[STATUSES] = {
     STATUS(429, "Too Many Requests"),
     STATUS(500, "Internal Server Error"),
     STATUS(501, "Not Implemented"),
+    STATUS(502, "Bad Gateway"),
     STATUS(503, "Service Unavailable"),
+    STATUS(504, "Gateway Timeout"),
     {0, "000 Unknown"},
 };
 

@@ -69,7 +69,7 @@ __attribute__((nonnull)) void response_add_field(struct response *response, cons
 __attribute__((nonnull, warn_unused_result)) size_t response_print(const struct response *response,
                                                                    char *bytes, size_t size);
 
-enum { STATUSES = 28 }; /* that this service uses, and one for all others */
+enum { STATUSES = 31 }; /* that this service uses, and one for all others */
 
 /* RFC 9110 section 15. The last one is for what is none of the others: its code is 0. */
 extern const struct status {

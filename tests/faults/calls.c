@@ -8,6 +8,7 @@
  *   SLOW=30              a worker takes so many milliseconds more to start
  *   BUFFER=4096       of what is sent on an accepted connection, in bytes
  *   /health?size=70000   so many bytes of body
+ *   /health?status=303   that status, fields of a handler's own, and the clock
  *   /health?hash         FNV-1a of the body that came
  *   /health?fail=fields  one of the ways to an answer that cannot be put together
  */
@@ -16,6 +17,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -121,6 +123,17 @@ static void fail(const char *way, const struct context *context, struct response
         response_add_field(response, "X", "a");
 }
 
+static void tell(int status, const struct request *request, struct response *response)
+{
+    char now[32];
+    snprintf(now, sizeof(now), "%lld", (long long)request->now_ms);
+    response->status = status;
+    response_add_field(response, "Location", "/greetings/Ada");
+    response_add_field(response, "Set-Cookie", "a=1");
+    response_add_field(response, "Set-Cookie", "b=2; HttpOnly");
+    response_add_field(response, "X-Now", now);
+}
+
 static void tell_body(const struct request *request, struct response *response)
 {
     uint32_t hash = 2166136261;
@@ -135,7 +148,10 @@ void __wrap_health(const struct context *context, struct response *response)
 {
     const char *size = strstr(context->request->target, "?size=");
     const char *way = strstr(context->request->target, "?fail=");
+    const char *status = strstr(context->request->target, "?status=");
     __real_health(context, response);
+    if (status)
+        tell((int)strtol(status + strlen("?status="), NULL, 10), context->request, response);
     if (strstr(context->request->target, "?hash"))
         tell_body(context->request, response);
     if (way)

@@ -196,6 +196,7 @@ TEST(each_status_has_its_reason_phrase)
         {__LINE__, 414, "URI Too Long"},
         {__LINE__, 500, "Internal Server Error"},
         {__LINE__, 501, "Not Implemented"},
+        {__LINE__, 502, "Bad Gateway"},
         {__LINE__, 503, "Service Unavailable"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++)

@@ -1,8 +1,10 @@
-"""No 500 without its line in the log: each way there is to one, through nginx, among requests that go well.
-The responder is the one with faults (tests/faults)."""
+"""What handlers may do, through nginx: statuses and fields of their own, and each way to a 500, none of which
+leaves without its line in the log. The responder is the one with faults (tests/faults)."""
 
 import random
 import re
+import time
+from pathlib import Path
 
 import pytest
 from client import FORM_TYPE, Connection, request
@@ -10,6 +12,8 @@ from service import BUILD
 
 pytestmark = pytest.mark.native
 
+RESPONSE = Path(__file__).parents[2] / "fcgi-app" / "core" / "response.c"
+STATUSES = re.findall(r'STATUS\((\d+), "([^"]+)"\)', RESPONSE.read_text(encoding="utf-8"))
 ANSWERED = "answers 500: "
 REASONS = {
     ("GET", "/health?size=70000", b""): "the body does not fit",
@@ -17,10 +21,32 @@ REASONS = {
     ("GET", "/health?fail=own", b""): "a header field is the service's own",
     ("GET", "/health?fail=fields", b""): "the header fields do not fit",
     ("GET", "/health?fail=said", b""): "the handler says so",
+    ("GET", "/health?status=418", b""): "the status is not known",
+    ("GET", "/health?status=0", b""): "the status is not known",
     ("GET", "/fault/segv", b""): "did not survive it",
     ("POST", "/fault/body", b"segv"): "did not survive it",
 }
 HEALTHY = [("GET", "/health", b""), ("POST", "/", b"name=Ada"), ("POST", "/fault/body", b"name=Ada")]
+
+
+@pytest.fixture
+def service(launch):
+    running = launch(responder=f"{BUILD}/tests/faulty_responder", CACHE="off").wait_ready()
+    running.expect("", 0)  # all that is said is looked at here
+    return running
+
+
+def test_statuses_and_fields_of_a_handlers_own_get_to_the_client(service):
+    assert len(STATUSES) > 25
+    with Connection(service.port) as connection:
+        for status, phrase in STATUSES:
+            began = int(time.time() * 1000)
+            connection.send(request(f"/health?status={status}"))
+            answer = connection.answer()
+            assert (answer.status, answer.reason) == (int(status), phrase), str(answer)
+            assert answer["Location"] == "/greetings/Ada", str(answer)
+            assert answer.fields.get_all("Set-Cookie") == ["a=1", "b=2; HttpOnly"], str(answer)
+            assert began <= int(answer["X-Now"]) <= time.time() * 1000, str(answer)
 
 
 def ask_as(port, identity, method, target, body):
@@ -33,10 +59,7 @@ def ask_as(port, identity, method, target, body):
     return answer.status
 
 
-def test_each_500_is_logged_once_with_its_reason_route_and_request(launch):
-    service = launch(responder=f"{BUILD}/tests/faulty_responder", CACHE="off", ACCESS_LOG="off")
-    service.wait_ready()
-    service.expect("", 0)  # all that is said is looked at here
+def test_each_500_is_logged_once_with_its_reason_route_and_request(service):
     seed = random.randrange(10**6)
     dice = random.Random(seed)
     asked = {}
