@@ -23,6 +23,9 @@ DEADLINE = 180  # seconds for one test program
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A run that is told to end ends what it has started, as one that is interrupted does.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 # Suites with files that take minutes come first, or one worker is at them when the others have ended.
 LONGEST = ("terraform", "delivery", "image")
@@ -59,7 +62,11 @@ class Program(pytest.File):
                 os.environ, CMOCKA_MESSAGE_OUTPUT="XML", CMOCKA_XML_FILE=str(report)
             )
             process = subprocess.run(
-                [binary], env=environment, capture_output=True, text=True, timeout=DEADLINE
+                ["setpriv", "--pdeathsig=KILL", binary],  # so does what this run starts
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE,
             )
             self.output = f"{process.stdout}{process.stderr}exit status {process.returncode}"
             self.outcome = read_report(report)

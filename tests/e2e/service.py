@@ -201,6 +201,20 @@ def check_entry(line):
 
 # --- The service ----------------------------------------------------------------------------
 
+# What is left of a service when the process of its test has died, by SIGKILL too: then nobody writes a
+# line. Those in its session, and those that they started meanwhile; and what $2 says.
+GUARD = """
+read -r _ && exit
+for try in 1 2 3; do
+    for stat in /proc/[0-9]*/stat; do
+        read -r pid name state parent group session rest <"$stat" || continue
+        [ "$session" != "$1" ] || kill -KILL "$pid"
+    done
+    sleep 0.1
+done
+eval "$2"
+"""
+
 
 class Service:
     """One run of the service, started at once."""
@@ -217,6 +231,17 @@ class Service:
         self.checked = 0  # lines that check_log has seen
         self.log_file = tempfile.NamedTemporaryFile(dir=self.directory, prefix="log-")
         self.process = self.launch()
+        self.guard = subprocess.Popen(
+            ["sh", "-c", GUARD, "guard", str(self.process.pid), shlex.join(self.last_resort())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def last_resort(self):
+        """A command that removes what it leaves besides processes."""
+        return ["rm", "-rf", self.directory]
 
     def launch(self):
         raise NotImplementedError
@@ -339,6 +364,7 @@ class Service:
             self.process.kill()
         self.process.wait()
         end(self.processes)
+        self.guard.communicate(b"all is done\n")
         self.log_file.close()
         self.holder.close()
         shutil.rmtree(self.directory)
@@ -508,6 +534,9 @@ class Container(Service):
             + ["--no-healthcheck"]  # podman needs systemd for one
             + [*self.options, *variables, self.image]
         )
+
+    def last_resort(self):
+        return [ENGINE, *self.engine, "rm", "--force", self.name]
 
     def ask_engine(self, *arguments):
         result = subprocess.run([ENGINE, *self.engine, *arguments], capture_output=True, text=True)

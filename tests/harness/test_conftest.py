@@ -1,4 +1,4 @@
-"""What tests/conftest.py does for all tests: the totals, the skips that CI refuses, SIGINT."""
+"""What tests/conftest.py does for all tests: the totals, the skips that CI refuses, SIGINT, SIGTERM."""
 
 import os
 import pathlib
@@ -72,6 +72,22 @@ def test_it():
 """
     ended = run(text, *options, before="trap '' INT;")
     assert ended.returncode == 0, ended.stdout
+
+
+def test_a_run_that_is_told_to_end_takes_down_what_it_has_set_up(run):
+    text = """
+import os, pytest, signal, time
+@pytest.fixture
+def there():
+    yield
+    print("taken down")
+def test_it(there):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+"""
+    ended = run(text, "-s")
+    assert ended.returncode == pytest.ExitCode.INTERRUPTED, ended.stdout
+    assert "taken down" in ended.stdout
 
 
 def test_a_suite_that_did_not_run_says_why(run, tmp_path):

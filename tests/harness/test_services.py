@@ -17,8 +17,9 @@ from pathlib import Path
 from conftest import directory, launch, service_kind, start
 
 def test_that_says_where_it_listens(start):
-    Path(__file__).with_name("port").write_text(str(start().port))
-    {then}
+    service = start()
+    Path(__file__).with_name("told").write_text(f"{service.port} {service.directory}")
+    %s
 """
 
 
@@ -35,23 +36,36 @@ def of_port(port):
     return found
 
 
+SLEEP = "__import__('time').sleep(60)"
+
+
 @pytest.mark.parametrize(
-    ("then", "number"), [("assert False", None), ("__import__('time').sleep(60)", signal.SIGINT)]
+    ("then", "number", "options"),
+    [
+        ("assert False", None, []),
+        (SLEEP, signal.SIGINT, []),
+        (SLEEP, signal.SIGTERM, []),
+        (SLEEP, signal.SIGKILL, []),
+        (SLEEP, signal.SIGKILL, ["-n", "1"]),
+    ],
 )
-def test_no_service_is_left_running(tmp_path, then, number):
-    (tmp_path / "test_inner.py").write_text(INNER.format(then=then))
-    told = tmp_path / "port"
-    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tmp_path]
+def test_no_service_is_left_running(tmp_path, then, number, options):
+    (tmp_path / "test_inner.py").write_text(INNER % then)
+    told = tmp_path / "told"
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY / "tests" / "e2e"),
         "TARGETS": "native",
         "RESPONDER": os.environ.get("RESPONDER", str(REPOSITORY / "build" / "responder")),
     }
+    command += [*options, tmp_path]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, cwd=tmp_path) as run:
-        port = wait_until(lambda: told.exists() and told.read_text(), 20, "it says its port")
+        said = wait_until(lambda: told.exists() and told.read_text(), 20, "it says its port")
+        port, directory = said.split()
         if number:
             run.send_signal(number)
         said, _ = run.communicate(timeout=30)
-    assert run.returncode in (1, 2), said
-    assert not of_port(port), said
+    assert run.returncode in (1, 2, -signal.SIGTERM, -signal.SIGKILL), said
+    wait_until(lambda: not of_port(port), 30, lambda: f"{of_port(port)} end")
+    wait_until(lambda: not os.path.exists(directory), 10, f"{directory} is removed")
