@@ -398,12 +398,10 @@ static int supervise(struct parent *parent)
 
 static void describe_process(struct shared *shared)
 {
-    struct timespec now;
     struct rlimit limit = {.rlim_cur = 0};
-    clock_gettime(CLOCK_REALTIME, &now);
     getrlimit(RLIMIT_NOFILE, &limit);
     shared->parent = getpid();
-    shared->start_time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    shared->start_time_ms = (uint64_t)wall_clock_ms();
     shared->descriptors_max = limit.rlim_cur;
 }
 

@@ -1,6 +1,7 @@
 #include "handler.h"
 #include "utf8.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,13 +44,9 @@ static const char *wrong_with(const char *text)
 
 static int hexadecimal(char digit)
 {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    return -1;
+    static const char digits[] = "0123456789abcdef";
+    const char *found = digit ? strchr(digits, tolower((unsigned char)digit)) : NULL;
+    return found ? (int)(found - digits) : -1;
 }
 
 const char *percent_decode(char *text, bool plus_is_space)
@@ -203,7 +200,7 @@ static void check_value(const struct rule *rule, const char *value, struct text 
         if (is_choice(rule->choices, value))
             return;
         text_add(wrong, "is none of ");
-        text_add_list(wrong, rule->choices);
+        text_add_list(wrong, rule->choices, " and ");
     } else if (utf8_is_blank(value)) {
         text_add(wrong, *value ? "is blank" : "is empty");
     } else if (rule->max_length > 0 && utf8_check(value, rule->max_length) != UTF8_OK) {
@@ -236,7 +233,7 @@ static void refuse_unknown(struct reading *reading, const struct parameter *para
         known[i] = reading->rules[i].name;
     if (parameter->in == IN_QUERY)
         known[i] = reading->format.name;
-    text_add_list(&text, known);
+    text_add_list(&text, known, " and ");
     fault_set(&reading->fault, 400, "There is no %s \"%s\"%s%s.", places[parameter->in],
               quoted(parameter->name), *known ? ", only " : "", list);
 }

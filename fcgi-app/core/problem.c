@@ -89,9 +89,9 @@ void not_acceptable(const struct context *context, struct response *response)
             offered[count++] = types[format];
     format_names(response->route->formats, formats);
     text_add(&text, "This comes as ");
-    text_add_list(&text, offered);
+    text_add_list(&text, offered, " and ");
     text_add(&text, "; ?format= chooses ");
-    text_add_list(&text, formats);
+    text_add_list(&text, formats, " and ");
     text_add(&text, " whatever Accept says.");
     problem(context, response, 406, detail);
 }

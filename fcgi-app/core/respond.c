@@ -41,8 +41,7 @@ const struct language *choose_language(const struct context *context, const char
     return language;
 }
 
-/* Of any request: a body is cut short or ill-declared says that the
- * request is not what the client sent. */
+/* Of any request: one whose body is cut short or ill-declared is not what the client sent. */
 static void check_body(const struct request *request, struct fault *fault)
 {
     const char *declared = request->content_length ? request->content_length : "";
@@ -77,14 +76,12 @@ static void options(struct response *response)
 
 static void method_not_allowed(const struct context *context, struct response *response)
 {
-    const char *allowed[METHODS + 1] = {NULL};
+    const char *allowed[METHODS + 1];
     char detail[128];
     struct text text = text_in(detail, sizeof(detail));
-    for (enum method method = 0, count = 0; method < METHODS; method++)
-        if (route_allows(response->route, method))
-            allowed[count++] = methods[method];
+    route_methods(response->route, allowed);
     text_add(&text, "This resource allows ");
-    text_add_list(&text, allowed);
+    text_add_list(&text, allowed, " and ");
     text_add(&text, ".");
     problem(context, response, 405, detail);
     response->tells_methods = true;
@@ -97,14 +94,11 @@ static void type_not_supported(const struct context *context, struct response *r
     char detail[256];
     struct text text = text_in(detail, sizeof(detail));
     text_add(&text, "This resource takes ");
-    text_add_list(&text, types);
+    text_add_list(&text, types, " and ");
     text_add(&text, " in UTF-8, and Content-Type must say so.");
     problem(context, response, 415, detail);
     text = text_in(detail, sizeof(detail));
-    for (; *types; types++) {
-        text_add(&text, *types);
-        text_add(&text, types[1] ? ", " : "");
-    }
+    text_add_list(&text, types, ", ");
     response_add_field(response, "Accept", detail);
 }
 
@@ -187,7 +181,7 @@ static bool is_reading(const struct request *request)
  * handlers', who have to look at them before they change anything. */
 static void complete(const struct context *context, struct response *response)
 {
-    if (statuses[status_index(response->status)].code == 0)
+    if (response->route && statuses[status_index(response->status)].code == 0)
         internal_error(context, response, "the status is not known: see core/response.c");
     else if (response->body.overflowed)
         internal_error(context, response, "the body does not fit, or memory is short");

@@ -9,20 +9,8 @@
 
 void response_init(struct response *response)
 {
+    memset(response, 0, offsetof(struct response, field_bytes)); /* what follows is large */
     response->status = 200;
-    response->route = NULL;
-    response->failure = NULL;
-    response->deferred = false;
-    response->content_type = NULL;
-    response->language = NULL;
-    response->caching = CACHING_NONE;
-    response->tells_methods = false;
-    response->varies = false;
-    response->varies_by_language = false;
-    response->quotes_input = false;
-    response->tagged = false;
-    response->entity_tag[0] = '\0';
-    response->head_only = false;
     response->fields = text_in(response->field_bytes, sizeof(response->field_bytes));
     response->body = text_in(response->body_bytes, RESPONSE_BODY_MAX);
 }
@@ -182,8 +170,10 @@ static void add_security(struct text *head, const struct response *response)
 
 static void add_methods(struct text *head, const char *name, const struct route *route)
 {
+    const char *allowed[METHODS + 1];
+    route_methods(route, allowed);
     text_add(head, name);
-    route_add_methods(route, head);
+    text_add_list(head, allowed, ", ");
     text_add(head, "\r\n");
 }
 

@@ -44,6 +44,7 @@ struct response {
     bool head_only;     /* the body stays here (HEAD, 304); its length is known all the same */
     struct text fields; /* a handler's own, whole lines in field_bytes: see response_add_field */
     struct text body;   /* lies in body_bytes; may hold any bytes */
+    /* response_init makes all in front of here zero. */
     char field_bytes[FIELDS_MAX];
     char body_bytes[BODY_ROOM];
 };

@@ -85,14 +85,10 @@ bool route_takes_body(const struct route *route, enum method method)
     return route->body_max > 0 && (1U << method) & (POST | PUT | PATCH);
 }
 
-void route_add_methods(const struct route *route, struct text *text)
+void route_methods(const struct route *route, const char *allowed[METHODS + 1])
 {
-    const char *separator = "";
-    for (enum method method = 0; method < METHODS; method++) {
-        if (!route_allows(route, method))
-            continue;
-        text_add(text, separator);
-        text_add(text, methods[method]);
-        separator = ", ";
-    }
+    for (enum method method = 0; method < METHODS; method++)
+        if (route_allows(route, method))
+            *allowed++ = methods[method];
+    *allowed = NULL;
 }

@@ -5,7 +5,6 @@
 
 #include "format.h"
 #include "target.h"
-#include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,7 +91,8 @@ __attribute__((nonnull, warn_unused_result)) bool route_allows(const struct rout
 __attribute__((nonnull, warn_unused_result)) bool route_takes_body(const struct route *route,
                                                                    enum method method);
 
-/* Appends the methods that a route allows, as Allow has them. */
-__attribute__((nonnull)) void route_add_methods(const struct route *route, struct text *text);
+/* The names of the methods that a route allows, then NULL. */
+__attribute__((nonnull)) void route_methods(const struct route *route,
+                                            const char *allowed[METHODS + 1]);
 
 #endif

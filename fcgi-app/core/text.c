@@ -28,10 +28,10 @@ void text_add(struct text *text, const char *string)
     text_add_bytes(text, string, strlen(string));
 }
 
-void text_add_list(struct text *text, const char *const words[])
+void text_add_list(struct text *text, const char *const words[], const char *last)
 {
     for (size_t i = 0; words[i]; i++) {
-        text_add(text, i == 0 ? "" : words[i + 1] ? ", " : " and ");
+        text_add(text, i == 0 ? "" : words[i + 1] ? ", " : last);
         text_add(text, words[i]);
     }
 }

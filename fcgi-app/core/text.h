@@ -22,8 +22,9 @@ __attribute__((nonnull)) void text_add(struct text *text, const char *string);
 /* Appends length bytes, which may be any. */
 __attribute__((nonnull)) void text_add_bytes(struct text *text, const char *bytes, size_t length);
 
-/* Appends words, of which the last is NULL, as "a, b and c". */
-__attribute__((nonnull)) void text_add_list(struct text *text, const char *const words[]);
+/* Appends words, of which the last is NULL, as "a, b and c", where last is " and ". */
+__attribute__((nonnull)) void text_add_list(struct text *text, const char *const words[],
+                                            const char *last);
 
 /* Appends number in decimal. */
 __attribute__((nonnull)) void text_add_number(struct text *text, size_t number);
