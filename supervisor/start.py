@@ -7,9 +7,20 @@ program). Exit status: 0 stopped, 1 failed, 78 wrong setting.
 
 # pylint: disable=wrong-import-position
 import os
-import signal
 import sys
 import time
+
+# Python's isolated mode (-I) leaves this directory out. A directory or an archive with __main__.py
+# would be taken up, by runpy, whose import takes 3 to 5 ms.
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True  # a checkout is left as it is
+
+import archive
+
+archive.use()
+
+import signal
 
 
 def say_in_one_line(_kind, error, trace):
@@ -30,20 +41,13 @@ STARTED = time.monotonic()
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
 
-import shlex
-
-# Python's isolated mode (-I) leaves this directory out. A directory or an archive with __main__.py
-# would be taken up, by runpy, whose import takes 3 to 5 ms.
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
-sys.dont_write_bytecode = True  # a checkout is left as it is
-
 import configuration
 import log
 import machine
 import responder
 import service
 import settings
+import shlex
 import supervisord
 import terminal
 from log import LOG, explain

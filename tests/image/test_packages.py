@@ -5,6 +5,7 @@ dpkg is asked in the stage rootfs, where the packages are installed whole.
 
 import hashlib
 import json
+import marshal
 import os
 import pathlib
 import re
@@ -63,8 +64,11 @@ def source_of(path):
 
 
 def debians(image):
+    """The files that are Debian's, and for the archive those that are in it."""
     paths = [path for path, member in image.entries() if not member.isdir()]
-    return [path for path in paths if not re.fullmatch(OURS, path)]
+    (archive,) = [path for path in paths if path.endswith("/modules")]
+    archived = [place.removeprefix("/") for place, _, _ in marshal.loads(image.read(archive)).values()]
+    return archived + [path for path in paths if not re.fullmatch(OURS, path) and path != archive]
 
 
 def test_the_packages_are_those_of_its_files_and_no_others(image, stage):
@@ -89,7 +93,7 @@ def test_files_are_as_their_packages_have_them_unless_they_are_compiled(image):
     changed = [p for p in sums if hashlib.md5(image.read(p)).hexdigest() != sums[p]]
     assert not changed, f"not as in their packages: {changed}"
     links = {path for path, member in image.entries() if member.issym()}
-    missing = {p for p in debians(image) if not p.endswith((".pyc", ".txt"))} - links - set(sums)
+    missing = {p for p in debians(image) if not p.endswith((".py", ".pyc", ".txt"))} - links - set(sums)
     assert not missing, f"without a checksum: {missing}"
 
 
