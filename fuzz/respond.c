@@ -120,10 +120,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         &request.content_length, &request.content_type, &request.accept_language};
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]) && rest; i++)
         *members[i] = strsep(&rest, "\n");
-    request.body = rest ? rest : "";
-    request.body_length = strlen(request.body);
-    if (request.body_length > BODY_KEPT_MAX)
-        request.body_length = BODY_KEPT_MAX;
+    const size_t left = rest ? size - (size_t)(rest - lines) : 0;
+    request.body_length = left < BODY_KEPT_MAX ? left : BODY_KEPT_MAX;
+    char *body =
+        malloc(request.body_length + !request.body_length); /* any bytes, and no NUL behind */
+    request.body = memcpy(body, rest ? rest : "", request.body_length);
     static struct response response;
     static struct printed printed;
     print(&request, &response, &printed);
@@ -131,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_body(&request, &response, printed.body);
     request.method = "GET";
     check_get(&request);
+    free(body);
     free(lines);
     return 0;
 }
