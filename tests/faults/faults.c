@@ -218,16 +218,16 @@ static void commit(const char *name)
 void __wrap_respond(const struct settings *settings, const struct request *request,
                     struct response *response)
 {
-    const char *name = name_in(request->target, "/fault/");
-    char body[16] = "";
     const char *waiting = name_in(request->target, "/wait/");
+    const char *name = waiting ? waiting : name_in(request->target, "/fault/");
+    char body[16] = "";
     if (waiting && request->defers) {
         response->deferred = true;
         return;
     }
     if (name && strcmp(name, "body") == 0 && request->body_length < sizeof(body))
         name = memcpy(body, request->body, request->body_length);
-    if (name || waiting)
-        commit(name ? name : waiting);
+    if (name)
+        commit(name);
     __real_respond(settings, request, response);
 }

@@ -43,11 +43,16 @@ static void stop_normally(struct responder *responder)
     close(gate);
 }
 
-static struct client *ask_for(struct responder *responder, const char *target)
+static struct client *ask_with(struct responder *responder, const struct request *request)
 {
     struct client *client = client_open(responder);
-    client_ask(client, &(struct request){.target = target, .keep = true});
+    client_ask(client, request);
     return client;
+}
+
+static struct client *ask_for(struct responder *responder, const char *target)
+{
+    return ask_with(responder, &(struct request){.target = target, .keep = true});
 }
 
 static size_t times_said(struct responder *responder, const char *text)
@@ -254,6 +259,24 @@ static void a_request_that_crashes_waiting_workers_is_refused(void **state)
     stop_normally(responder);
 }
 
+/* The worker that waits does what the body says, and only that body is refused. */
+static void a_body_is_handed_over_with_its_request(void **state)
+{
+    struct responder *responder = serve_waiting(state, 1, 2);
+    struct request request = {
+        .method = "POST", .target = "/wait/body", .type = "a/b", .content = "say"};
+    expect_answer(ask_with(responder, &request), 404, NULL);
+    await_begun(responder, 1);
+    request.content = "segv";
+    for (request.record_max = 1; request.record_max < 3; request.record_max++)
+        expect_closed(ask_with(responder, &request));
+    expect_said(responder, "POST /wait/body has ended 2 workers and is refused for 60 s");
+    expect_answer(ask_with(responder, &request), 500, NULL);
+    request.content = "gesv";
+    expect_answer(ask_with(responder, &request), 404, NULL);
+    stop_normally(responder);
+}
+
 /* --- The stop ------------------------------------------------------------------------------- */
 
 /* What is in hand, and what waits for a worker. */
@@ -451,6 +474,7 @@ int main(void)
         cmocka_unit_test_wire(a_waiting_worker_that_is_killed_is_replaced),
         cmocka_unit_test_wire(a_waiting_worker_that_hangs_is_replaced_and_no_request_blamed),
         cmocka_unit_test_wire(a_request_that_crashes_waiting_workers_is_refused),
+        cmocka_unit_test_wire(a_body_is_handed_over_with_its_request),
         cmocka_unit_test_wire(a_stop_waits_for_those_that_wait),
         cmocka_unit_test_wire(a_stop_leaves_somebody_for_what_is_handed_over_late),
         cmocka_unit_test_wire(what_is_handed_over_costs_nobody_else_time),
