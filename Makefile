@@ -257,7 +257,7 @@ mutate: setup-run setup-test build ## Break the code in small ways; print the br
 	@tests/mutate $(if $(N),--count $(N)) $(FILES)
 
 .PHONY: lint
-lint: setup-run setup-lint build ## Check the code's form and look for mistakes without running it
+lint: setup-run setup-lint build ## Check the code's form and look for mistakes without running it (SINCE=COMMIT)
 	@scripts/lint
 
 .PHONY: format
@@ -284,6 +284,10 @@ bench-instructions: setup-instructions build ## Count instructions and system ca
 bench-deps: setup-bench ## Install the other servers and what measures them
 
 # --- Housekeeping ---------------------------------------------------------------------------
+
+.PHONY: rename
+rename: ## Give the service a name of your own (NAME=my-service)
+	@scripts/rename '$(NAME)'
 
 # SETUP=no: for systems whose packages are installed by hand.
 .PHONY: setup-%

@@ -1,14 +1,12 @@
 """What docs/make-it-yours.md tells a reader to write and to type does what it says, in a copy of the tree."""
 
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from copies import REPOSITORY, copy_tree, run
 
-REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "e2e"))
 from service import Native  # noqa: E402
 
@@ -21,12 +19,7 @@ COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """With the files and the lines of the document."""
-    directory = tmp_path_factory.mktemp("yours")
-    os.chmod(directory.parent, 0o755)
-    os.chmod(directory, 0o755)  # the service's user must get there
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True)
-    command = ["xargs", "-0", "cp", "--parents", "-t", directory]
-    subprocess.run(command, cwd=REPOSITORY, input=listed.stdout, check=True)
+    directory = copy_tree(tmp_path_factory.mktemp("yours"))
     for name, how, text in WRITTEN:
         path = directory / name
         assert path.exists() == (how == "a line"), name
@@ -34,22 +27,11 @@ def copy(tmp_path_factory):
     return directory
 
 
-def run(directory, command, expected):
+def try_out(directory, command, expected):
     """expected: what it prints, in which a line of dots stands for any lines."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    for name in ("BUILD", "RESPONDER"):
-        environment.pop(name, None)
-    result = subprocess.run(
-        ["bash", "-c", command],
-        cwd=directory,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    ended = run(directory, "bash", "-c", f"exec 2>&1; {command}")
     pattern = re.escape(expected).replace(re.escape("...\n"), r"(?:.*\n)*?")
-    said = result.stdout if result.stdout.endswith("\n") else f"{result.stdout}\n"
+    said = ended.stdout if ended.stdout.endswith("\n") else f"{ended.stdout}\n"
     assert re.fullmatch(pattern, said), f"$ {command}\n{said}"
 
 
@@ -65,13 +47,13 @@ def test_the_routes_are_written_as_lint_wants_it(copy):
 def test_what_was_added_can_be_built_and_asked(copy):
     building, *asking = (COMMAND.findall(block) for block in TYPED)
     for command, expected in building:
-        run(copy, command, expected)
+        try_out(copy, command, expected)
     subprocess.run(["make", "-s", "build"], cwd=copy, check=True, capture_output=True)
     service = Native(checkout=copy, responder=copy / "build" / "responder", LOG_LEVEL="warning")
     try:
         service.wait_ready()
         for command, expected in (typed for block in asking for typed in block):
-            run(copy, command.replace("localhost:8080", f"localhost:{service.port}"), expected)
+            try_out(copy, command.replace("localhost:8080", f"localhost:{service.port}"), expected)
         assert service.stop() == 0, service.log()
     finally:
         service.end()
