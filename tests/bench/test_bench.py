@@ -4,6 +4,8 @@ fast anything is, no test says."""
 import json
 import os
 import pathlib
+import re
+import runpy
 import shutil
 import signal
 import socket
@@ -53,6 +55,22 @@ def directory():
     (path / "servers").mkdir()
     yield path
     shutil.rmtree(path)
+
+
+# --- The sandbox ----------------------------------------------------------------------------
+
+
+def test_the_sandboxs_cost_is_a_median_with_its_interval():
+    interval = runpy.run_path(str(BENCH / "sandbox"))["interval"]
+    assert interval(range(1, 25)) == (7, 18)  # as tables of order statistics have it
+    assert interval(range(1, 7)) == (1, 6)
+    ended = subprocess.run([BENCH / "sandbox", "6"], capture_output=True, text=True, check=True)
+    line = r"%d clients: \d+ ns without, \d+ ns with the sandbox; it costs (\S+)%%, .* (\S+)%% to (\S+)%%"
+    for clients, said in zip((1, 64), ended.stdout.splitlines(), strict=True):
+        cost, low, high = map(float, re.fullmatch(line % clients, said).groups())
+        assert low <= cost <= high, said
+    ended = subprocess.run([BENCH / "sandbox", "5"], capture_output=True, text=True)
+    assert ended.returncode == 1 and "6 have" in ended.stderr
 
 
 # --- Figures --------------------------------------------------------------------------------
