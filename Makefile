@@ -196,7 +196,7 @@ $(REFUSER): tests/faults/memory.c | setup-test
 
 # The responder with the faults that tests ask it for.
 FAULTS := respond any_route_waits health accept4 memfd_create signalfd epoll_create1 epoll_wait \
-	epoll_ctl read recvmsg malloc fork kill wait4 sigtimedwait
+	epoll_ctl read recvmsg send malloc fork kill wait4 sigtimedwait
 $(FAULTY): tests/faults/faults.c tests/faults/calls.c $(OBJECTS) | setup-test
 	@mkdir -p $(@D)
 	@echo "  CC $@"

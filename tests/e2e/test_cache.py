@@ -398,7 +398,7 @@ def test_the_cache_changes_no_answer(start):
             hits += with_cache["X-Cache"] == "HIT"
             if expected["Connection"] == "close":
                 connections = []
-    assert hits > 100, f"the cache was hardly in use: {hits} times, seed {seed}"
+    assert hits > 20, f"the cache was hardly in use: {hits} times, seed {seed}"
     assert "[alert]" not in service.log()
 
 

@@ -139,6 +139,17 @@ def test_nothing_of_it_runs_as_root(start):
 
 
 @native
+@pytest.mark.skipif("SANITIZE" in os.environ, reason="the sanitizers have no sandbox")
+def test_no_process_of_its_own_user_looks_into_the_responder(start):
+    """Root owns what /proc has of a process that is not dumpable."""
+    parent, workers = start().named("responder")
+    for process in (parent, *workers):
+        assert int(process.status("Uid")[0]) != 0
+        path = f"/proc/{process.pid}/environ"
+        wait_until(lambda: os.stat(path).st_uid == 0, 5, f"{process} is not dumpable")
+
+
+@native
 def test_only_its_user_can_open_its_sockets_and_directory(start):
     service = start()
     for name in ("", "responder.sock", "supervisor.sock"):

@@ -6,6 +6,7 @@
  *                     as AFTER says, in each process; of epoll_ctl it is EPOLL_CTL_ADD, DEL or MOD.
  *                     A process to which it is refused ever so often says so
  *   SLOW=30              a worker takes so many milliseconds more to start
+ *   SEND=1            a byte at a time is sent on a connection
  *   BUFFER=4096       of what is sent on an accepted connection, in bytes
  *   /health?size=70000   so many bytes of body
  *   /health?status=303   that status, fields of a handler's own, and the clock
@@ -76,6 +77,8 @@ REFUSABLE(int, epoll_ctl, (int epoll, int operation, int fd, struct epoll_event 
 REFUSABLE(ssize_t, read, (int fd, void *bytes, size_t size), (fd, bytes, size), -1, "read")
 REFUSABLE(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1,
           "recvmsg")
+REFUSABLE(ssize_t, send, (int fd, const void *bytes, size_t size, int flags),
+          (fd, bytes, number_of("SEND") > 0 ? 1 : size, flags), -1, "send")
 REFUSABLE(void *, malloc, (size_t size), (size), NULL, "malloc")
 REFUSABLE(pid_t, fork, (void), (), -1, "fork")
 REFUSABLE(int, kill, (pid_t pid, int number), (pid, number), -1, "kill")

@@ -69,6 +69,17 @@ static void answers_larger_than_a_buffer_are_whole(void **state)
     expect_whole_answers(state, SMALL);
 }
 
+static void answers_that_leave_byte_by_byte_are_whole(void **state)
+{
+    struct responder *responder = *state;
+    start(responder, WORDS("WORKERS=1", "LOG_LEVEL=error", "SEND=1"));
+    await_workers(responder, 1);
+    struct client *client = client_open(responder);
+    for (int i = 0; i < 3; i++)
+        expect_greeting(client, &kept);
+    expect_unharmed(responder);
+}
+
 static void an_answer_larger_than_allowed_is_refused(void **state)
 {
     static const size_t sizes[] = {BODY_LARGEST + 1, 1024 * 1024};
@@ -184,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_wire(answers_up_to_64_KiB_are_whole),
         cmocka_unit_test_wire(answers_larger_than_a_buffer_are_whole),
+        cmocka_unit_test_wire(answers_that_leave_byte_by_byte_are_whole),
         cmocka_unit_test_wire(an_answer_larger_than_allowed_is_refused),
         cmocka_unit_test_wire(pipelined_requests_wait_until_answers_have_left),
         cmocka_unit_test_wire(a_client_that_takes_no_large_answer_delays_nobody_and_is_closed),

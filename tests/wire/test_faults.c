@@ -189,7 +189,9 @@ static void an_idle_service_does_not_wake(void **state)
     let_pass(2 * TIMEOUT_MS);
     const unsigned long parent = switches_of(responder->pid);
     const unsigned long worker = switches_of(responder->worker[0]);
+    const long used_ms = cpu_ms(responder->pid); /* who does not even sleep is not woken either */
     let_pass(2 * TIMEOUT_MS);
+    assert_in_range(cpu_ms(responder->pid) - used_ms, 0, TIMEOUT_MS / 10);
     assert_int_equal(parent, switches_of(responder->pid));
     assert_int_equal(worker, switches_of(responder->worker[0]));
     expect_unharmed(responder);
