@@ -2,7 +2,7 @@
 #ifndef VERSION_H
 #define VERSION_H
 
-extern const char build_version[]; /* semantic version, "1.0.0" */
+extern const char build_version[]; /* semantic version, from the file VERSION */
 extern const char build_commit[];  /* full commit hash, "-dirty" behind it where files differed */
 
 #endif
