@@ -11,6 +11,8 @@ import pytest
 from client import Connection, Load, ask, request
 from service import FAKE, RESPONDER, copy_checkout, listens, wait_until
 
+native = pytest.mark.native
+
 NGINX_LINE = r'{(?=.*"component":"nginx")"severity":"[A-Z]+","message":".*'
 REPLACED = r"^worker \d+ was killed by signal 9 and is replaced(; it had .* in hand)?$"
 RESTARTED = r"^(nginx|responder) exited .* is started again$"
@@ -102,6 +104,21 @@ def test_a_killed_nginx_is_back_within_2_s_and_its_workers_go(start):
     service.expect(RESTARTED)
     service.expect(f"^{NGINX_LINE}", 0)
     assert not load.failures, str(load)
+
+
+@native
+def test_what_a_killed_program_has_left_ends_with_the_service(start):
+    """A worker that is stopped hears of nothing but SIGKILL."""
+    service = start()
+    service.expect(RESTARTED)
+    parent, workers = service.named("responder")
+    workers[0].kill(signal.SIGSTOP)
+    parent.kill()
+    service.wait_for_line("exited .* is started again")
+    assert not workers[0].has_ended()
+    service.send_signal(signal.SIGTERM)
+    service.check_stops()
+    assert workers[0].has_ended()
 
 
 def test_killed_nginx_workers_are_replaced(start):
