@@ -1,10 +1,16 @@
 """Copies of the tree, in which a test changes files and runs what a reader would."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
+
+# CI runs make lint first.
+needs_lint = pytest.mark.skipif(not shutil.which("clang-tidy"), reason="needs what make lint installs")
 
 
 def copy_tree(directory):

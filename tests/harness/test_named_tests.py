@@ -18,7 +18,7 @@ NAMES = {
     name
     for path in PROGRAMS
     for name in re.findall(r"^(?:def|static void) (\w+)\(", path.read_text("utf-8"), re.MULTILINE)
-}
+} | {path.stem for path in PROGRAMS if path.suffix == ".c"}
 PLACES = "tests|fuzz|bench|docs|nginx|supervisor|scripts|cloudbuild|fcgi-app|terraform"
 
 

@@ -4,12 +4,14 @@ import re
 import subprocess
 
 import pytest
-from copies import REPOSITORY, copy_tree, run
+from copies import REPOSITORY, copy_tree, needs_lint, run
 
 VARIABLES = (REPOSITORY / "terraform" / "variables.tf").read_text("utf-8")
 OLD = re.search(r'^variable "service" {.*?^  default *= "(.*?)"', VARIABLES, re.MULTILINE | re.DOTALL)[1]
 # In pieces, since a name that means something already is refused.
-LONGEST, FIRST, SECOND = ("-".join(words) for words in (("greeter", "of", "all"), ("first", "name"), ("second", "name")))
+LONGEST, FIRST, SECOND, EXAMPLE = (
+    "-".join(words) for words in (("greeter", "of", "all"), ("first", "name"), ("second", "name"), ("my", "service"))
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,7 @@ def test_the_old_name_stands_only_where_something_was_measured_or_promised_under
     assert not [line for line in left if line.startswith("README.md:# ")]
 
 
+@needs_lint
 def test_it_is_as_lint_wants_it(copy):
     run(copy, "make", "-s", "lint", "SINCE=HEAD", check=True)
 
@@ -74,7 +77,7 @@ def test_it_passes_the_tests_of_terraform(copy):
 def test_another_rename_finds_the_new_name(copy, tmp_path):
     second = tmp_path / "second"
     git(copy, "clone", "-q", "--shared", ".", second)
-    assert rename(second, "my-service").returncode == 0  # the name of the examples
+    assert rename(second, EXAMPLE).returncode == 0
     git(second, "checkout", ".")
     rename(second, FIRST)
     git(second, "add", "--all")
