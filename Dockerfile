@@ -1,5 +1,5 @@
 # The image that runs in production: nginx, Python with supervisord, and the responder, and of each
-# only what runs. `make image` builds it. Stages: build (compiles), symbols (debug symbols), test
+# only what runs. `make image` builds it. Stages: libraries, build (compiles), symbols (debug symbols), test
 # (cloudbuild/test), rootfs and app (collect), packages (cloudbuild/package-changes), and the last
 # one, which is what `docker build .` makes.
 
@@ -8,12 +8,15 @@
 # docker build --build-arg BASE=debian@sha256:...
 ARG BASE=debian:trixie-slim
 
-# --- build: the responder ---------------------------------------------------------------------
-FROM ${BASE} AS build
-RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends gcc libc6-dev libfcgi-dev libjansson-dev libseccomp-dev make >/dev/null \
-    && rm -rf /var/lib/apt/lists/*
+# --- libraries: a compiler, and what the responder is linked with ---------------------------------
+FROM ${BASE} AS libraries
 WORKDIR /src
+COPY scripts/setup scripts/setup
+COPY fcgi-app/libraries fcgi-app/libraries
+RUN scripts/setup build && rm -rf /var/lib/apt/lists/*
+
+# --- build: the responder ---------------------------------------------------------------------
+FROM libraries AS build
 COPY VERSION Makefile ./
 COPY fcgi-app fcgi-app
 # Behind the packages, since it changes with every commit.
@@ -28,8 +31,7 @@ COPY --from=build /src/build/responder.debug /
 
 # --- test: runs every suite that needs no container engine (cloudbuild/test) ---------------------
 FROM build AS test
-COPY scripts/setup scripts/setup
-RUN scripts/setup build run debug test pipeline && rm -rf /var/lib/apt/lists/*
+RUN scripts/setup run debug test pipeline && rm -rf /var/lib/apt/lists/*
 # build/terraform is there in the pipeline only.
 COPY VERSION build/terraform* /usr/local/bin/
 COPY . .
@@ -42,13 +44,17 @@ RUN make test-programs
 CMD ["make", "test"]
 
 # --- rootfs: what runs of Debian's packages ----------------------------------------------------
-FROM ${BASE} AS rootfs
+FROM libraries AS rootfs
+# Debian packages whose files handlers read: ca-certificates, tzdata, or both.
+ARG WITH=
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends libfcgi0t64 libjansson4 libseccomp2 nginx supervisor >/dev/null \
-    && rm -rf /var/lib/apt/lists/*
+    --no-install-recommends nginx supervisor ${WITH} >/dev/null && rm -rf /var/lib/apt/lists/*
 COPY scripts/rootfs /
 COPY supervisor /ours
-RUN /rootfs /rootfs.d /ours/start.py /usr/lib/*/libfcgi.so.0 /usr/lib/*/libjansson.so.4 /usr/lib/*/libseccomp.so.2
+# linked.so names what the linker finds of the libraries. The responder itself, asked for them, would make
+# this layer new with each commit.
+RUN gcc -shared -Wl,--no-as-needed -o /linked.so $(awk '/^[a-z]/ { print "-l" $1 }' fcgi-app/libraries) \
+    && /rootfs /rootfs.d /ours/start.py /linked.so ${WITH}
 
 # --- packages: what Debian says of them, for cloudbuild/package-changes --------------------------
 FROM scratch AS packages
@@ -63,8 +69,7 @@ RUN python3 -m compileall -q -b -s /app.d --invalidation-mode unchecked-hash \
         /app.d/app/supervisor \
     && rm /app.d/app/supervisor/*.py \
     && chmod -R u=rwX,go=rX /app.d && find /app.d -exec touch --date=@0 {} +
-# A library that the responder needs and rootfs was not told of fails the build, by its name, instead
-# of the start.
+# Whatever the responder lacks in the image fails the build, by its name, instead of the start.
 RUN cp -al /rootfs.d /try && cp -al /app.d/app /try && chroot /try /app/responder --version \
     && rm -r /try
 

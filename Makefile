@@ -44,7 +44,7 @@ CPPFLAGS += -D_GNU_SOURCE -Ifcgi-app -I$(BUILD)/pages -MMD -MP
 CFLAGS += -std=c17 -g -fPIE $(MODE_FLAGS) -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 	-Wstrict-prototypes -Wvla -Werror=format-security
 LDFLAGS += -pie
-LDLIBS := -lfcgi -ljansson -lseccomp
+LDLIBS := $(shell awk '/^[a-z]/ { print "-l" $$1 }' fcgi-app/libraries)
 
 PAGES := $(patsubst fcgi-app/%,$(BUILD)/%.h,$(filter-out %/compile %.awk,$(wildcard fcgi-app/pages/*)))
 SOURCES := $(wildcard fcgi-app/*.c fcgi-app/core/*.c fcgi-app/handlers/*.c)
@@ -53,9 +53,9 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/objects/%.o)
 .PHONY: build
 build: $(BUILD)/responder ## Build build/responder
 
-$(BUILD)/responder: $(OBJECTS)
+$(BUILD)/responder: $(OBJECTS) fcgi-app/libraries
 	@echo "  CC $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LDLIBS)
 
 $(OBJECTS): $(BUILD)/objects/%.o: %.c Makefile | setup-build $(PAGES)
 	@mkdir -p $(@D)
@@ -102,8 +102,8 @@ TAG ?= latest
 IMAGE_SETTINGS = IMAGE=$(IMAGE) TAG=$(TAG) VERSION=$(VERSION) COMMIT=$(COMMIT)
 
 .PHONY: image
-image: ## Build the image (IMAGE=hello-fcgi TAG=latest), with docker or podman
-	@$(IMAGE_SETTINGS) scripts/image
+image: ## Build the image (IMAGE=hello-fcgi TAG=latest WITH='ca-certificates tzdata'), with docker or podman
+	@$(IMAGE_SETTINGS) scripts/image $(if $(WITH),--build-arg WITH='$(WITH)')
 
 .PHONY: symbols
 symbols: ## Write the debug symbols of the image's responder to build/responder.debug, for gdb

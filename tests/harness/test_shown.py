@@ -20,7 +20,7 @@ DOCUMENTS = {
 }
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-ELSEWHERE = ("c", "console", "sql", "promql", "mermaid")
+ELSEWHERE = ("c", "console", "diff", "text", "sql", "promql", "mermaid")
 # Lines of shell that need Google Cloud, a domain's records, or a log of one's own.
 CLOUD = re.compile(r" *(gcloud |terraform |ENV=|scripts/terraform |make (rollback|rebuild)|dig |curl -i \"\$\(|read -rs|jq |--|#)")
 # Of what takes minutes, a part.
@@ -67,7 +67,7 @@ def test_the_first_commands_print_what_the_readme_shows():
 
 def test_the_responder_answers_by_hand_as_the_readme_says():
     (command,) = [code for code in CODE.findall(DOCUMENTS["README.md"]) if code.startswith("REQUEST_METHOD=")]
-    command = command.replace("build/responder", os.environ["RESPONDER"])
+    command = command.replace("build/responder", os.environ.get("RESPONDER", str(REPOSITORY / "build" / "responder")))
     said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, env={**os.environ, **QUIET})
     assert said.stdout.startswith("Status: 200 OK") and said.stdout.endswith("Hello World\n"), said.stdout
 

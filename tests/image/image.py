@@ -1,5 +1,7 @@
 """The image as a file: its configuration, its layers and the files in them."""
 
+import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -41,12 +43,20 @@ class Image:
         return sum(member.size for _, member in self.entries())
 
 
+@contextlib.contextmanager
+def one_at_a_time():
+    """podman loses layers to another build that runs beside it (layer not known)."""
+    with open(f"{tempfile.gettempdir()}/hello-fcgi-build-{os.getuid()}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build(*arguments):
     """Builds, with arguments that end with the directory, and returns the identifier."""
     # podman would keep what nothing will find again, and that is large.
     layers = "false" if "--no-cache" in arguments else "true"
     environment = {**os.environ, "BUILDAH_FORMAT": "docker", "BUILDAH_LAYERS": layers}
-    with tempfile.NamedTemporaryFile("r") as identifier:
+    with tempfile.NamedTemporaryFile("r") as identifier, one_at_a_time():
         command = [ENGINE, "build", "--iidfile", identifier.name, *arguments]
         result = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"

@@ -193,14 +193,42 @@ def test_another_build_of_the_same_commit_has_the_same_files(image, tmp_path):
     assert not different, f"different in {different}"
 
 
-def test_a_library_that_was_forgotten_fails_the_build(tmp_path):
-    """And not the start of the service."""
+def checkout_with(tmp_path, name, change):
+    """A copy of the tree in which a file is another one."""
     checkout = tmp_path / "checkout"
     ignored = shutil.ignore_patterns("build", ".git", "__pycache__")
     shutil.copytree(REPOSITORY, checkout, ignore=ignored)
-    path = checkout / "Dockerfile"
-    text = path.read_text()
-    path.write_text(text.replace(" /usr/lib/*/libjansson.so.4", ""))
-    assert path.read_text() != text
-    with pytest.raises(AssertionError, match="loading shared libraries: libjansson.so.4"):
-        build(str(checkout))
+    path = checkout / name
+    before = path.read_text()
+    path.write_text(change(before))
+    assert path.read_text() != before
+    return str(checkout)
+
+
+def test_a_library_is_a_line(tmp_path):
+    text = (REPOSITORY / "docs" / "make-it-yours.md").read_text("utf-8")
+    (line,) = re.findall(r"^`fcgi-app/libraries`, a line:.*\n\n```text\n(.*\n)```$", text, re.MULTILINE)
+    image = Image(build(checkout_with(tmp_path, "fcgi-app/libraries", lambda libraries: libraries + line)))
+    assert any(path.endswith("/libuuid.so.1") for path in image.files)
+    assert b"Package: libuuid1\n" in image.read("var/lib/dpkg/status.d/libuuid1")
+
+
+def test_a_library_that_did_not_get_into_the_image_fails_the_build(tmp_path):
+    """And not the start of the service."""
+    linked = """ $(awk '/^[a-z]/ { print "-l" $1 }' fcgi-app/libraries)"""
+    checkout = checkout_with(tmp_path, "Dockerfile", lambda dockerfile: dockerfile.replace(linked, ""))
+    with pytest.raises(AssertionError, match="loading shared libraries: libfcgi.so.0"):
+        build(checkout)
+
+
+def test_certificates_and_time_zones_can_be_had():
+    image = Image(build("--build-arg", "WITH=ca-certificates tzdata", str(REPOSITORY)))
+    assert image.read("etc/ssl/certs/ca-certificates.crt").count(b"BEGIN CERTIFICATE") > 100
+    assert image.read("usr/share/zoneinfo/Europe/Berlin").startswith(b"TZif")
+    for package in ("ca-certificates", "tzdata"):
+        assert f"Package: {package}\n".encode() in image.read(f"var/lib/dpkg/status.d/{package}")
+
+
+def test_other_packages_have_nothing_that_could_be_had():
+    with pytest.raises(AssertionError, match="WITH=hostname: there is nothing to read in it"):
+        build("--build-arg", "WITH=hostname", str(REPOSITORY))
