@@ -340,7 +340,7 @@ def python(code):
             "no JSON with severity and message: 'ready'",
         ),
         (
-            python(f"import signal; signal.signal(15, signal.SIG_IGN); {SPAWN}"),
+            python(f"import _signal; _signal.signal(15, _signal.SIG_IGN); {SPAWN}"),
             "told to stop, it ended with 137",
         ),
     ],
