@@ -276,19 +276,20 @@ frontend visitors
     bind 127.0.0.1:{port}
     default_backend instances
 backend instances
+    balance leastconn  # not in turn: whoever is slow has its answers still to give, and gets less to do
     default-server inter 100ms fall 1 rise 1 check
 {servers}
 """
 
 
 class Balanced:
-    """Two instances behind haproxy, which asks each ten times a second whether it is ready. The port
+    """Some instances behind haproxy, which asks each ten times a second whether it is ready. The port
     is haproxy's; instances keep theirs when they are replaced."""
 
-    def __init__(self, **environment):
+    def __init__(self, count, **environment):
         self.environment = environment
         self.directory = make_directory()
-        self.holders = [reserve_port() for _ in range(3)]
+        self.holders = [reserve_port() for _ in range(count + 1)]
         self.port, *ports = map(port_of, self.holders)
         self.instances = {port: self.instance(port) for port in ports}
         servers = "\n".join(f"    server i{port} 127.0.0.1:{port}" for port in ports)
@@ -297,7 +298,7 @@ class Balanced:
         self.haproxy = subprocess.Popen(
             ["/usr/sbin/haproxy", "-db", "-q", "-f", f"{self.directory}/haproxy.cfg"]
         )
-        wait_until(lambda: len(self.up()) == 2, 10, "both instances are up")
+        self.wait_for_all()
 
     def instance(self, port):
         return Native(LOG_LEVEL="warning", PORT=str(port), **self.environment).wait_ready()
@@ -313,13 +314,23 @@ class Balanced:
             return []
         return [row.split(",")[1] for row in rows if row.startswith("instances,i") and ",UP," in row]
 
+    def wait_for_all(self):
+        wait_until(lambda: len(self.up()) == len(self.instances), 10, "haproxy finds all instances")
+
     def replace(self, port):
         old = self.instances[port]
         assert old.stop() == 0, f"it stopped with an error:\n{old.log()}"
-        old.end()
+        self.start_again(port)
+
+    def kill(self, port):
+        """At once, as a machine that fails."""
+        signal_all(self.instances[port], signal.SIGKILL)
+
+    def start_again(self, port):
+        self.instances[port].end()
         wait_until(lambda: f"i{port}" not in self.up(), 5, "haproxy notices that it is gone")
         self.instances[port] = self.instance(port)
-        wait_until(lambda: len(self.up()) == 2, 5, "haproxy notices the new one")
+        self.wait_for_all()
 
     def end(self):
         self.haproxy.kill()
@@ -331,17 +342,39 @@ class Balanced:
         shutil.rmtree(self.directory)
 
 
+def signal_all(instance, number):
+    for process in instance.processes():
+        process.kill(number)
+
+
 @contextlib.contextmanager
-def two_instances(**environment):
-    balanced = Balanced(**environment)
+def instances(count, **environment):
+    balanced = Balanced(count, **environment)
     try:
         yield balanced
     finally:
         balanced.end()
 
 
-@scenario("whole instances replaced in turn behind a balancer", world=two_instances, DRAIN_DELAY="1")
+@scenario("whole instances replaced in turn behind a balancer", world=instances, count=2, DRAIN_DELAY="1")
 def instances_replaced(balanced, seconds):
     ports = list(balanced.instances)
     for number, _ in enumerate(turns(seconds, 0)):
         balanced.replace(ports[number % 2])
+
+
+@scenario("one of four instances killed, and another started in its place", world=instances, count=4)
+def instance_killed(balanced, seconds):
+    port = next(iter(balanced.instances))
+    balanced.kill(port)
+    time.sleep(seconds)
+    balanced.start_again(port)
+
+
+@scenario("one of four instances slowed to a tenth", world=instances, count=4)
+def instance_slow(balanced, seconds):
+    instance = next(iter(balanced.instances.values()))
+    for _ in turns(seconds, 0.01):
+        signal_all(instance, signal.SIGSTOP)
+        time.sleep(0.09)
+        signal_all(instance, signal.SIGCONT)
