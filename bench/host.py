@@ -4,8 +4,10 @@ import os
 import platform
 import re
 import subprocess
+import time
 
 from plan import REPOSITORY
+from processes import TICKS
 
 PACKAGES = (
     *("nginx", "supervisor", "libfcgi-dev", "wrk", "nghttp2-client"),
@@ -19,23 +21,23 @@ def first_match(path, pattern):
     return match[1].strip() if match else "unknown"
 
 
-def split_cpus():
-    """The CPUs of the servers and those of the load. Apart where there are enough; otherwise both
-    get all, as one core alone could do neither justice."""
+def split_cpus(servers=0):
+    """The CPUs of the servers and those of the load. Servers that have one, or a part of one, do not share it
+    where there is another; those that have all share them where there are fewer than four, as one core alone
+    could do neither justice."""
     cpus = sorted(os.sched_getaffinity(0))
+    if servers:
+        return cpus[:1], cpus[1:] or cpus
     half = len(cpus) // 2
     return (cpus[:half], cpus[half:]) if half >= 2 else (cpus, cpus)
 
 
-def stolen():
-    """Ticks that the hypervisor gave to others, and all ticks, so far."""
-    ticks = [int(word) for word in first_match("/proc/stat", r"^cpu +(.*)$").split()]
-    return ticks[7], sum(ticks[:8])
-
-
-def stolen_since(before):
-    stolen_ticks, ticks = (now - then for now, then in zip(stolen(), before))
-    return stolen_ticks / max(ticks, 1)
+def ticks():
+    """Seconds of CPU time so far: of programs, whosever, and stolen by other machines; and of all CPUs."""
+    user, nice, system, _, _, _, _, stolen, *_ = map(
+        int, first_match("/proc/stat", r"^cpu +(.*)$").split()
+    )
+    return (user + nice + system + stolen) / TICKS, time.monotonic() * os.cpu_count()
 
 
 def versions():

@@ -1,13 +1,16 @@
-"""Load on a server, and what is measured under it."""
+"""Load on a server, what is measured under it, and what else the machine did meanwhile."""
 
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import host
+from plan import BUILD
 from server import Failure, ask
 
 WARM_UP_S = 0.4
@@ -85,12 +88,34 @@ def watch(server, wrk, seconds):
     return [words for words in wrong if words], loaded_mb
 
 
+def used_by_the_load():
+    """CPU time so far, of programs that have ended, and of this one."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime + time.process_time()
+
+
+class Others:
+    """The share of the CPU time that others have had since: programs that belong neither to the server nor to
+    the load, and other machines."""
+
+    def __init__(self, server):
+        self.server = server
+        self.before = self.look()
+
+    def look(self):
+        return (*host.ticks(), self.server.cpu_s(), used_by_the_load())
+
+    def share(self):
+        used, all_cpus, server, load = (now - then for now, then in zip(self.look(), self.before))
+        return max(used - server - load, 0) / all_cpus
+
+
 def measure(server, connections, seconds, cpus):
     """The measures of one server with that many connections at work, and the answers that were
     wrong."""
     warm_up(server, cpus)
     command = wrk_command(server.port, connections, seconds, cpus)
-    before = server.cpu_s()
+    others, before = Others(server), server.cpu_s()
     with pinned(command, cpus) as wrk:
         try:
             wrong, loaded_mb = watch(server, wrk, seconds)
@@ -100,7 +125,22 @@ def measure(server, connections, seconds, cpus):
     measures["cpu_us"] = (server.cpu_s() - before) * 1e6 / max(measures["requests"], 1)
     measures["loaded_mb"] = loaded_mb
     measures["errors"] += len(wrong)
+    measures["others"] = others.share()
     return measures, wrong
+
+
+def measure_open(server, connections, rate, seconds, cpus):
+    """The measures of one server that is asked at a rate, times in ms."""
+    command = [f"{BUILD}/openloop", *map(str, (server.port, rate, seconds, connections))]
+    others = Others(server)
+    with pinned(command, cpus) as load:
+        try:
+            measures = json.loads(finish(load, command))
+        finally:
+            load.kill()
+    for name in ("p50", "p99", "p999"):
+        measures[name] /= 1e3
+    return {**measures, "others": others.share()}
 
 
 def smallest_share(server, connections, cpus):

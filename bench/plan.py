@@ -1,10 +1,9 @@
-"""The servers that are compared: ours in three settings, and its peers."""
+"""What is measured: ours with and without its cache, its peers, and with what load on which CPUs."""
 
 import importlib.util
 import os
 import pathlib
 import shutil
-import subprocess
 from typing import NamedTuple
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
@@ -14,15 +13,13 @@ RESPONDER = os.environ.get("RESPONDER", f"{REPOSITORY}/build/responder")
 
 PYTHON = "/usr/bin/python3"  # the one that Debian's packages belong to
 PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin"  # where Debian has nginx and php-fpm
-ENGINE = shutil.which("podman") or shutil.which("docker")
-IMAGE = os.environ.get("IMAGE", "hello-fcgi")
 
 TYPICAL = 64  # connections with which servers are compared
 CROWD = 1000  # connections with which each one's share, and memory, are looked at
 
 
 class Setting(NamedTuple):
-    """One server. {run_dir}, {port}, {cpus} and {name} in commands and environment, and @RUN_DIR@,
+    """One server. {run_dir}, {port} and {cpus} in commands and environment, and @RUN_DIR@,
     @PORT@, @CPUS@ and @PEERS@ in files, are filled in when it is started (server.py)."""
 
     name: str
@@ -32,7 +29,6 @@ class Setting(NamedTuple):
     build: tuple = ()  # the command that makes its program
     needs: tuple = ()  # other programs
     module: str = ""  # of Python
-    container: bool = False
 
     def missing(self):
         """What this machine lacks for it, in words, or None."""
@@ -41,14 +37,7 @@ class Setting(NamedTuple):
             lacking.append(self.module)
         if lacking:
             return f"{', '.join(lacking)} not found: make bench-deps"
-        if self.container and not image_exists():
-            return f"no image {IMAGE}: make image"
         return None
-
-
-def image_exists():
-    command = [ENGINE, "image", "inspect", IMAGE]
-    return ENGINE and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def php_fpm():
@@ -82,12 +71,6 @@ def theirs(checkout):
     ]
 
 
-# As sealed as Cloud Run may run it.
-CONTAINER = [
-    *(ENGINE or "podman", "run", "--rm", "--name={name}", "--network=host", "--read-only"),
-    *("--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"),
-    *("--no-healthcheck", "--cpus=1", "--env=PORT={port}", IMAGE),
-]
 # The pool as spawn-fcgi's and multiwatch's documentation has it: four processes on one socket.
 POOL = [
     *("spawn-fcgi", "-n", "-s", "{run_dir}/peer.sock", "-M", "0666", "-b", "1024", "--"),
@@ -103,7 +86,6 @@ LIMIT = Setting(
 )
 DEFAULT = ours("hello-fcgi", "on")
 CACHE_OFF = ours("hello-fcgi, cache off", "off")
-ONE_CPU = Setting(name="hello-fcgi, container, 1 CPU", commands=[CONTAINER], container=True)
 GO = Setting(
     name="Go net/http",
     commands=[[f"{BUILD}/hello-go"]],
@@ -129,7 +111,26 @@ GUNICORN_FLASK = Setting(
 )
 FLASK = Setting(name="Flask", commands=[[PYTHON, f"{PEERS}/hello.py"]], module="flask")
 
-SETTINGS = [
-    *(LIMIT, DEFAULT, CACHE_OFF, ONE_CPU),
-    *(GO, NODE, TEXTBOOK, PHP, GUNICORN_FLASK, FLASK),
-]
+
+class Part(NamedTuple):
+    """What makes a section of the results. In each round its settings, and in every fourth others, too."""
+
+    name: str
+    settings: list
+    others: list
+    connections: tuple
+    cpus: float = 0  # of the servers: 0, all that there are; less than one by a quota on one
+    rates: tuple = ()  # requests/s, by an open loop, instead of as many as there can be
+
+
+DECIDING = [LIMIT, DEFAULT, CACHE_OFF, GO]
+SCRIPTED = [GUNICORN_FLASK, FLASK]
+SETTINGS = [*DECIDING, NODE, TEXTBOOK, PHP, *SCRIPTED]
+ALL = Part("All CPUs", DECIDING, [NODE, TEXTBOOK, PHP, *SCRIPTED], (1, 8, TYPICAL, 256, CROWD))
+# 80 is Cloud Run's default concurrency.
+ONE = Part("One CPU", DECIDING, [NODE, PHP, *SCRIPTED], (1, 8, 80), cpus=1)
+QUARTER = Part("A quarter of a CPU", DECIDING, SCRIPTED, (1, 8), cpus=0.25)
+OPEN = Part(
+    "Open loop", DECIDING, [], (256,), cpus=1, rates=(1000, 5000, 10000, 15000, 20000, 25000, 30000, 40000)
+)
+PARTS = (ALL, ONE, QUARTER, OPEN)

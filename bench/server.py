@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import processes
-from plan import ENGINE, PATH, PEERS
+from plan import PATH, PEERS
 
 START_TIMEOUT = 20  # seconds
 STOP_TIMEOUT = 5
@@ -66,14 +66,38 @@ def free_port():
             return port
 
 
-class Server:
-    """A setting that runs on some CPUs, for a with statement: inside, it answers."""
+class Quota:
+    """A control group that has a part of a CPU, as a container with --cpus has it."""
 
-    def __init__(self, setting, cpus):
+    PERIOD_US = 100_000
+
+    def __init__(self, cpus):
+        v1 = os.path.isdir("/sys/fs/cgroup/cpu")
+        self.directory = tempfile.mkdtemp(prefix="hello-bench-", dir="/sys/fs/cgroup/cpu" if v1 else "/sys/fs/cgroup")
+        quota = str(int(cpus * self.PERIOD_US))
+        settings = {"cpu.cfs_period_us": str(self.PERIOD_US), "cpu.cfs_quota_us": quota}
+        for name, value in (settings if v1 else {"cpu.max": f"{quota} {self.PERIOD_US}"}).items():
+            self.write(name, value)
+
+    def write(self, name, value):
+        with open(f"{self.directory}/{name}", "w", encoding="ascii") as file:
+            file.write(value)
+
+    def enter(self):
+        self.write("cgroup.procs", "0")
+
+    def remove(self):
+        os.rmdir(self.directory)
+
+
+class Server:
+    """A setting that runs on some CPUs, or a part of one, for a with statement: inside, it answers."""
+
+    def __init__(self, setting, cpus, part_of_one=1):
         self.setting, self.cpus = setting, cpus
         self.port = free_port()
         self.leaders = []
-        self.container_pid = None
+        self.quota = Quota(part_of_one) if part_of_one < 1 else None
 
     def __enter__(self):
         self.run_dir = tempfile.mkdtemp(prefix="hello-bench-")
@@ -83,7 +107,6 @@ class Server:
             "port": str(self.port),
             "cpus": str(len(self.cpus)),
             "peers": str(PEERS),
-            "name": os.path.basename(self.run_dir),
         }
         try:
             self.write_files()
@@ -91,7 +114,6 @@ class Server:
             self.start()
             self.wait_for_answer()
             self.first_ms = (time.monotonic() - started) * 1000
-            self.find_container()
         except BaseException:
             self.stop()
             raise
@@ -120,9 +142,14 @@ class Server:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,  # by which its processes are known
-                    preexec_fn=lambda: os.sched_setaffinity(0, self.cpus),
+                    preexec_fn=self.confine,
                 )
             self.leaders.append(leader)
+
+    def confine(self):
+        os.sched_setaffinity(0, self.cpus)
+        if self.quota:
+            self.quota.enter()
 
     def wait_for_answer(self):
         deadline = time.monotonic() + START_TIMEOUT
@@ -136,17 +163,9 @@ class Server:
         with open(f"{self.run_dir}/log", encoding="utf-8", errors="replace") as file:
             return file.read()[-2000:]
 
-    def find_container(self):
-        """Its processes belong to the engine, not to the command that has started them."""
-        if self.setting.container:
-            command = [ENGINE, "inspect", "--format={{.State.Pid}}", self.holes["name"]]
-            self.container_pid = int(subprocess.check_output(command))
-
     # What it takes
 
     def processes(self):
-        if self.container_pid:
-            return processes.of_tree(self.container_pid)
         return processes.of_sessions({leader.pid for leader in self.leaders})
 
     def cpu_s(self):
@@ -166,12 +185,11 @@ class Server:
                     leader.wait(STOP_TIMEOUT)
         finally:
             self.kill()
+            if self.quota:
+                self.quota.remove()
             shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def kill(self):
-        if self.setting.container:
-            command = [ENGINE, "rm", "--force", self.holes["name"]]
-            subprocess.run(command, capture_output=True, check=False)
         while left := self.processes():
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):

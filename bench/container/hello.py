@@ -1,4 +1,4 @@
-"""What hello-fcgi replaces: Flask's own server."""
+"""What hello-fcgi replaces: Flask's own server. And for gunicorn, the application."""
 
 import os
 
@@ -12,4 +12,5 @@ def hello():
     return "Hello World\n"
 
 
-app.run(host="0.0.0.0", port=int(os.environ["PORT"]))
+if __name__ == "__main__":
+    app.run(host="0.0.0.0", port=int(os.environ["PORT"]))
