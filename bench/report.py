@@ -223,7 +223,7 @@ def headline(parts):
 def all_figures(parts):
     """As results.json has them."""
     return {
-        f"{part}: {name}, {load}: {field}": list(figure)
+        f"{part}: {name}, {load}: {field}": [float(f"{value:.4g}") for value in figure]
         for part, results in parts.items()
         for (name, load, field), figure in results.figures(COMPARED).items()
     }
@@ -261,7 +261,8 @@ def write(measured, directory):
     if kept.exists():
         found = sorted(changes(json.loads(kept.read_text(encoding="utf-8")), figures))
         print("", *(found or ["No figure has changed by more than the spread."]), sep="\n")
-    kept.write_text(json.dumps(figures, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(figure)}" for name, figure in figures.items())
+    kept.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     plots.draw(parts, directory)
 
 
