@@ -42,7 +42,7 @@ endif
 
 CPPFLAGS += -D_GNU_SOURCE -Ifcgi-app -I$(BUILD)/pages -MMD -MP
 CFLAGS += -std=c17 -g -fPIE $(MODE_FLAGS) -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
-	-Wstrict-prototypes -Wvla -Werror=format-security
+	-Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=format-security
 LDFLAGS += -pie
 LDLIBS := $(shell awk '/^[a-z]/ { print "-l" $$1 }' fcgi-app/libraries)
 

@@ -221,6 +221,7 @@ struct reading {
     struct rule format;
     const char *format_value;
     struct fault fault;
+    const char *reason; /* where fault.status is 500 */
 };
 
 static void refuse_unknown(struct reading *reading, const struct parameter *parameter)
@@ -250,7 +251,12 @@ static void read_one(struct reading *reading, const struct parameter *parameter)
     }
     if (rule == &reading->format &&
         (parameter->in != IN_QUERY || !rule->name || strcmp(parameter->name, rule->name) != 0)) {
-        refuse_unknown(reading, parameter);
+        if (parameter->in != IN_PATH) {
+            refuse_unknown(reading, parameter);
+        } else { /* no client's fault, whatever it sends */
+            reading->fault.status = 500;
+            reading->reason = "the handler has no rule for the parameter of its path";
+        }
         return;
     }
     char sentence[256];
@@ -279,7 +285,7 @@ bool parameters_read(const struct context *context, const struct rule *rules, si
     const struct route *route = response->route;
     const char *formats[FORMATS + 1];
     struct parameters *parameters = context->parameters;
-    struct reading reading = {rules, count, values, .fault.status = 0};
+    struct reading reading = {rules, count, values, .reason = "memory is short"};
     format_names(route->formats, formats);
     if (*formats)
         reading.format = (struct rule){.name = "format", .choices = formats};
@@ -291,7 +297,7 @@ bool parameters_read(const struct context *context, const struct rule *rules, si
     if (reading.fault.status == 0)
         refuse_missing(&reading);
     if (reading.fault.status == 500)
-        internal_error(context, response, "memory is short");
+        internal_error(context, response, reading.reason);
     else if (reading.fault.status != 0)
         problem(context, response, reading.fault.status, reading.fault.detail);
     return reading.fault.status == 0;

@@ -119,12 +119,12 @@ json_t *json_with(json_t *object, const char *name, const char *value)
     return NULL;
 }
 
-void text_add_json(struct text *text, json_t *object)
+void text_add_json(struct text *text, json_t *value)
 {
+    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY; /* a number or a string by itself, too */
     const size_t room = text->size - text->length;
-    const size_t length =
-        object ? json_dumpb(object, text->bytes + text->length, room, JSON_COMPACT) : 0;
-    json_decref(object);
+    const size_t length = value ? json_dumpb(value, text->bytes + text->length, room, flags) : 0;
+    json_decref(value);
     if (length == 0 || length >= room) {
         text->overflowed = true;
         text->bytes[text->length] = '\0';

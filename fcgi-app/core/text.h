@@ -51,9 +51,9 @@ __attribute__((nonnull(2), warn_unused_result)) json_t *json_with(json_t *object
                                                                   const char *value);
 
 /*
- * Appends object as one line of JSON (RFC 8259) and releases it. NULL, which is what jansson
- * returns when memory is short, counts as an overflow.
+ * Appends value, of any type, as one line of JSON (RFC 8259) and releases it. NULL, which is what
+ * jansson returns when memory is short, counts as an overflow.
  */
-__attribute__((nonnull(1))) void text_add_json(struct text *text, json_t *object);
+__attribute__((nonnull(1))) void text_add_json(struct text *text, json_t *value);
 
 #endif

@@ -166,6 +166,24 @@ static bool repeats_member(const struct given given[], size_t count)
 }
 
 /* No seed is told: the message holds what was sent. */
+TEST(a_path_parameter_without_a_rule_is_the_handlers_fault)
+{
+    static struct response response;
+    static struct target target;
+    struct fault fault;
+    const char *values[RULES];
+    const struct request request = {.method = "GET", .target = "/"};
+    target_parse(request.target, &target, &fault);
+    parameters_add(&target.parameters, (struct parameter){"misspelt", "1", IN_PATH}, &fault);
+    const struct context context = {
+        .settings = &test_settings, .request = &request, .parameters = &target.parameters};
+    response_init(&response);
+    response.route = &route;
+    assert_false(parameters_read(&context, rules, RULES, values, &response));
+    assert_int_equal(500, response.status);
+    assert_string_equal("the handler has no rule for the parameter of its path", response.failure);
+}
+
 TEST(whatever_is_given_the_first_fault_is_named_or_each_value_is_read)
 {
     srand((unsigned)getpid());
@@ -195,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_is_what_its_rule_allows_or_the_error_names_it),
+        cmocka_unit_test(a_path_parameter_without_a_rule_is_the_handlers_fault),
         cmocka_unit_test(whatever_is_given_the_first_fault_is_named_or_each_value_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,9 +18,9 @@ static void add_number(struct text *text, const char *decimal)
 
 static void add_json(struct text *text, const char *json)
 {
-    json_t *object = json_loads(json, 0, NULL);
-    assert_non_null(object);
-    text_add_json(text, object);
+    json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
+    assert_non_null(value);
+    text_add_json(text, value);
 }
 
 static void check(const struct appended *one, size_t size, const char *expected, bool overflowed)
@@ -103,6 +103,8 @@ TEST(json_is_one_compact_line)
         {__LINE__, add_json, "{\"a\":\"\\\"\\\\\\n\\u0001\"}", "{\"a\":\"\\\"\\\\\\n\\u0001\"}\n"},
         {__LINE__, add_json, "{\"a\":\"\\u00e9\"}", "{\"a\":\"\xC3\xA9\"}\n"},
         {__LINE__, add_json, "[[\n1]]", "[[1]]\n"},
+        {__LINE__, add_json, "-7", "-7\n"},
+        {__LINE__, add_json, "\"a\"", "\"a\"\n"},
     };
     check_all(TABLE(cases));
 }
