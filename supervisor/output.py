@@ -16,9 +16,10 @@ REPORT_BEGINS = re.compile(
     r"Traceback \(most recent call last\):|=+$|==\d+==|.*: runtime error: |WARNING: \w*Sanitizer"
 )
 # How it ends. A traceback ends with the first line that is not indented; the others' last line is not
-# always the same one, so that they end, too, when no more has come for so long:
+# always the same one, so that they end, too, when no more has come for so long. The sanitizers look for their
+# symbols behind the first line, which took more than half a second on a busy machine.
 REPORT_ENDS = re.compile(r"==\d+==ABORTING")
-QUIET = 0.5  # seconds
+QUIET = 2  # seconds
 REPORT_MAX = 200  # lines of one entry
 
 # Lines of one kind in a second; the others are counted.

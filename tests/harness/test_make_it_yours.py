@@ -77,5 +77,5 @@ def test_what_was_added_can_be_built_and_asked(copy):
 
 
 def test_the_setting_agrees_in_all_places(copy):
-    table = "tests/supervisor/test_settings_table.py"
-    run(copy, sys.executable, "-m", "pytest", "-q", table, check=True)
+    tests = ["tests/supervisor/test_settings_table.py", "tests/terraform/test_responder_settings.py"]
+    run(copy, sys.executable, "-m", "pytest", "-q", *tests, check=True)
