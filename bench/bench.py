@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """The benchmark: hello-fcgi and its peers, one after the other, round by round.
 
-usage: make bench            all of it, about 20 minutes: writes bench/results.md, results.json and the plots,
+usage: make bench            all of it, about half an hour: writes bench/results.md, results.json and the plots,
                              and says what differs from the results before by more than the spread
        make bench QUICK=1    less than two minutes and less exact: writes them to build/bench
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import random
 import resource
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 
@@ -21,7 +23,7 @@ import host
 import report
 from load import measure, measure_open, smallest_share, warm_up
 from plan import BUILD, CROWD, PARTS, REPOSITORY, SETTINGS, TYPICAL, theirs
-from server import Failure, Server
+from server import Failure, Quota, Server
 
 FULL = {"rounds": 8, "seconds": 1, "connections": None}
 QUICK = {"rounds": 1, "seconds": 1, "connections": (TYPICAL, 256, CROWD)}
@@ -42,6 +44,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=int, help="that each measurement takes")
     parser.add_argument("--connections", type=numbers, metavar="N,...", help="on all CPUs, and nothing else")
     parser.add_argument("--only", action="append", metavar="NAME", help="as the tables have it")
+    parser.add_argument("--attempts", type=int, default=ATTEMPTS, help="at a measurement that others disturb")
     parser.add_argument("--seed", type=int, default=1, help="of the order within the rounds")
     parser.add_argument("--against", type=pathlib.Path, help="another checkout, which is built")
     parser.add_argument("--output", type=pathlib.Path, help="directory of the results and plots")
@@ -75,6 +78,18 @@ def choose(names, against):
     wanted = [known[name] for name in names or known] + (theirs(against) if against else [])
     skipped = {setting.name: reason for setting in wanted if (reason := setting.missing())}
     return [setting for setting in wanted if setting.name not in skipped], skipped
+
+
+def choose_parts(connections):
+    """Those that can be measured here, and why not the others."""
+    if connections:
+        return PARTS[:1], {}
+    try:
+        Quota(0.5).remove()
+    except OSError as error:
+        quotas = {part.name: f"no control group: {error}" for part in PARTS if 0 < part.cpus < 1}
+        return [part for part in PARTS if part.name not in quotas], quotas
+    return PARTS, {}
 
 
 def build(setting):
@@ -135,9 +150,10 @@ def show(part, setting, row, wrong):
         print(f"    wrong: {wrong[0]}", flush=True)
 
 
-def undisturbed(work, counts):
+def undisturbed(work, counts, attempts=ATTEMPTS):
     """What work() measures while others leave the machine alone."""
-    for _ in range(ATTEMPTS):
+    counts["measurements"] += 1
+    for _ in range(attempts):
         rows = work()
         if max(row["others"] for row in rows) <= OTHERS_MAX:
             return rows
@@ -160,23 +176,35 @@ def measure_round(number, options, parts, chosen, counts):
     for part, setting, connections in work:
         take = measure_rates if part.rates else measure_once
         common = {"part": part.name, "round": number, "setting": setting.name, "place": chosen.index(setting)}
-        for row in undisturbed(lambda: take(part, setting, connections, options.seconds), counts):
+        for row in undisturbed(lambda: take(part, setting, connections, options.seconds), counts, options.attempts):
             yield {**common, **row}
+
+
+def quiet(rows, counts):
+    """How quiet the machine was, as facts."""
+    shares = [row["others"] * 100 for row in rows]
+    return {
+        "CPU time that others had": f"{statistics.median(shares):.1f} % in the median measurement, "
+        f"{max(shares):.1f} % in the worst",
+        "measured again": f"{counts['measured again']} times, of {counts['measurements']} measurements",
+        "disturbed all the same": counts["disturbed all the same"],
+    }
 
 
 def run(options):
     prepare()
     chosen, skipped = choose(options.only, options.against)
+    parts, skipped_parts = choose_parts(options.connections)
+    skipped |= skipped_parts
     for name, reason in skipped.items():
         print(f"skipped: {name}: {reason}", flush=True)
     build_load()
     try_out(chosen, host.split_cpus()[0])
-    facts, counts = host.describe(), {"measured again": 0, "disturbed all the same": 0}
-    parts = PARTS[:1] if options.connections else PARTS
+    facts, counts = host.describe(), collections.Counter()
     rows = [
         row for number in range(options.rounds) for row in measure_round(number, options, parts, chosen, counts)
     ]
-    facts |= {"seed of the order": options.seed, **counts}
+    facts |= {"seed of the order": options.seed, **quiet(rows, counts)}
     measured = {"machine": facts, "skipped": skipped, "seconds": options.seconds, "rows": rows}
     (BUILD / "measured.json").write_text(json.dumps(measured, indent=1), encoding="utf-8")
     report.write(measured, options.output)

@@ -190,13 +190,15 @@ def sections(parts):
     yield "Latency, 99th percentile, ms", by_load(results, "p99", with_spread)
     yield "Latency, 99.9th percentile, ms", by_load(results, "p999", with_spread)
     yield "Errors", error_table(results)
-    for part in (ONE, QUARTER):
+    for part in filter(lambda part: parts[part.name].rows, (ONE, QUARTER)):
         yield f"{part.name}: requests per second", by_load(parts[part.name], "rps", with_spread)
         yield f"{part.name}: CPU µs per request", by_load(parts[part.name], "cpu_us", with_spread)
         yield f"{part.name}: latency, median, ms", by_load(parts[part.name], "p50", median)
         yield f"{part.name}: latency, 99th percentile, ms", by_load(parts[part.name], "p99", with_spread)
-    yield "Open loop, one CPU: latency, median, ms", by_load(parts[OPEN.name], "p50", median, "requests/s")
-    yield "Open loop, one CPU: latency, 99th percentile, ms", by_load(parts[OPEN.name], "p99", with_spread, "requests/s")
+    if parts[OPEN.name].rows:
+        title, rates = f"{OPEN.name}, one CPU: latency", parts[OPEN.name]
+        yield f"{title}, median, ms", by_load(rates, "p50", median, "requests/s")
+        yield f"{title}, 99th percentile, ms", by_load(rates, "p99", with_spread, "requests/s")
 
 
 def headline(parts):
@@ -259,8 +261,10 @@ def write(measured, directory):
     (directory / "results.md").write_text(text, encoding="utf-8")
     kept, figures = directory / "results.json", all_figures(parts)
     if kept.exists():
-        found = sorted(changes(json.loads(kept.read_text(encoding="utf-8")), figures))
-        print("", *(found or ["No figure has changed by more than the spread."]), sep="\n")
+        before = json.loads(kept.read_text(encoding="utf-8"))
+        found = sorted(changes(before, figures))
+        compared = len(before.keys() & figures.keys())
+        print(f"\nOf {compared} figures {len(found)} have changed by more than the spread.", *found, sep="\n")
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(figure)}" for name, figure in figures.items())
     kept.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     plots.draw(parts, directory)

@@ -82,11 +82,12 @@ class Results:
         return figure(a / b for a, b in pairs if a is not None and b)
 
     def figures(self, fields):
-        """All, by setting, load and field, for the next run to be compared with."""
+        """Those that have an interval, by setting, load and field, for the next run to be compared with: the
+        ranges of fewer values lie apart by chance, those of two values in a third of all cases."""
         found = {
-            (name, load, field): self.figure(name, load, field)
+            (name, load, field): self.values(name, load, field)
             for name in self.names
             for load in self.loads
             for field in fields
         }
-        return {key: one for key, one in found.items() if one}
+        return {key: figure(values) for key, values in found.items() if len(values) - values.count(None) >= LEAST}

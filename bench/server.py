@@ -14,6 +14,7 @@ import time
 import processes
 from plan import PATH, PEERS
 
+GROUPS = "/sys/fs/cgroup"
 START_TIMEOUT = 20  # seconds
 STOP_TIMEOUT = 5
 
@@ -72,15 +73,19 @@ class Quota:
     PERIOD_US = 100_000
 
     def __init__(self, cpus):
-        v1 = os.path.isdir("/sys/fs/cgroup/cpu")
-        self.directory = tempfile.mkdtemp(prefix="hello-bench-", dir="/sys/fs/cgroup/cpu" if v1 else "/sys/fs/cgroup")
+        v1 = os.path.isdir(f"{GROUPS}/cpu")
+        self.directory = tempfile.mkdtemp(prefix="hello-bench-", dir=f"{GROUPS}/cpu" if v1 else GROUPS)
         quota = str(int(cpus * self.PERIOD_US))
         settings = {"cpu.cfs_period_us": str(self.PERIOD_US), "cpu.cfs_quota_us": quota}
-        for name, value in (settings if v1 else {"cpu.max": f"{quota} {self.PERIOD_US}"}).items():
-            self.write(name, value)
+        try:
+            for name, value in (settings if v1 else {"cpu.max": f"{quota} {self.PERIOD_US}"}).items():
+                self.write(name, value)
+        except OSError:
+            self.remove()
+            raise
 
     def write(self, name, value):
-        with open(f"{self.directory}/{name}", "w", encoding="ascii") as file:
+        with open(f"{self.directory}/{name}", "r+", encoding="ascii") as file:  # w would make what is not there
             file.write(value)
 
     def enter(self):

@@ -2,6 +2,7 @@
 fast anything is, no test says."""
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -155,23 +156,39 @@ def test_what_differs_by_more_than_the_spread_is_told():
     assert list(report.changes(before, after)) == ["b: 13 (12–14), was 10 (9–11)"]
 
 
+def test_figures_of_too_few_values_to_have_an_interval_are_not_compared():
+    few, enough = (parts(*(row(DEFAULT, number, rps=number) for number in range(count))) for count in (5, 6))
+    assert not report.all_figures(few)
+    assert report.all_figures(enough) == {f"{ALL.name}: {DEFAULT.name}, 64: rps": [2.5, 0, 5]}
+
+
+def test_what_others_had_of_the_cpus_is_told():
+    counts = {"measurements": 100, "measured again": 3, "disturbed all the same": 1}
+    facts = bench.quiet([{"others": share} for share in (0.2, 0.01, 0.02)], counts)
+    assert facts == {
+        "CPU time that others had": "2.0 % in the median measurement, 20.0 % in the worst",
+        "measured again": "3 times, of 100 measurements",
+        "disturbed all the same": 1,
+    }
+
+
 def test_what_was_measured_among_others_is_measured_again():
     shares = iter((0.2, 0.04, 0.2, 0.2, 0.2, 0.06))
-    counts = {"measured again": 0, "disturbed all the same": 0}
+    counts = collections.Counter()
 
     def work():
         return [{"others": next(shares)}]
 
     assert bench.undisturbed(work, counts) == [{"others": 0.04}]
-    assert counts == {"measured again": 1, "disturbed all the same": 0}
+    assert counts == {"measurements": 1, "measured again": 1}
     assert bench.undisturbed(work, counts) == [{"others": 0.06}]
-    assert counts == {"measured again": 4, "disturbed all the same": 1}
+    assert counts == {"measurements": 2, "measured again": 4, "disturbed all the same": 1}
 
 
 def test_what_deciding_servers_do_is_measured_more_often():
     chosen = [DEFAULT, FLASK]
     work = []
-    options = argparse.Namespace(connections=None, seed=1, seconds=1)
+    options = argparse.Namespace(connections=None, seed=1, seconds=1, attempts=1)
 
     def take(part, setting, connections, _):
         work.append((part.name, setting.name, connections))
@@ -180,7 +197,7 @@ def test_what_deciding_servers_do_is_measured_more_often():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "measure_once", take)
         for number in (0, 1):
-            list(bench.measure_round(number, options, (ALL, ONE), chosen, {}))
+            list(bench.measure_round(number, options, (ALL, ONE), chosen, collections.Counter()))
     assert work.count((ALL.name, DEFAULT.name, 64)) == 2 and work.count((ALL.name, FLASK.name, 64)) == 1
     half = work[: -len(ALL.connections) - len(ONE.connections)]
     assert half != sorted(half), "a die throws the order"
@@ -242,6 +259,13 @@ def test_a_server_that_does_not_start_is_a_failure_that_quotes_it(directory, mon
     assert not os.listdir(directory / "servers")
 
 
+def test_a_quota_that_cannot_be_had_leaves_nothing(directory, monkeypatch):
+    monkeypatch.setattr(server, "GROUPS", str(directory))  # a directory that is no control group
+    parts_left, skipped = bench.choose_parts(None)
+    assert skipped and not skipped.keys() & {part.name for part in parts_left}, skipped
+    assert os.listdir(directory) == ["servers"]
+
+
 # --- The open loop -------------------------------------------------------------------------
 
 
@@ -283,13 +307,30 @@ def test_what_is_not_answered_or_answered_otherwise_is_an_error(openloop):
     assert ask_at(openloop, 0, GOOD.replace("200 OK", "200 OK\r\nConnection: close"))["errors"] == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a control group")
+def test_a_quarter_of_a_cpu_is_a_quarter():
+    quota = server.Quota(0.25)
+    spinning = subprocess.Popen(
+        [PYTHON, "-c", "import time; end = time.monotonic() + 1\nwhile time.monotonic() < end: pass"],
+        preexec_fn=quota.enter,
+    )
+    _, status, used = os.wait4(spinning.pid, 0)
+    quota.remove()
+    assert status == 0 and used.ru_utime + used.ru_stime < 0.5, used
+
+
+def test_what_was_not_measured_has_no_section():
+    titles = [title for title, _ in report.sections(parts(row(DEFAULT, rps=1, errors=0)))]
+    assert "Requests per second" in titles and not [title for title in titles if "CPU" in title], titles
+
+
 # --- Runs -----------------------------------------------------------------------------------
 
 
 def start(directory, *arguments):
     """Starts a benchmark all of whose files are in the directory."""
     places = {"TMPDIR": f"{directory}/servers", "BUILD": f"{directory}/build"}
-    command = [BENCH / "bench.py", "--rounds=1", "--seconds=1", f"--output={directory}", *arguments]
+    command = [BENCH / "bench.py", "--rounds=1", "--seconds=1", "--attempts=1", f"--output={directory}", *arguments]
     return subprocess.Popen(
         command,
         env={**os.environ, "RESPONDER": RESPONDER, **places},
