@@ -74,6 +74,16 @@ class Rollback:
         if failed:
             raise Failure(f"not rolled back: {', '.join(failed)}. See make status, and try again")
 
+    def require_gone(self):
+        """Fails if what was to be left serves on: the rollout that gave it the traffic is over then."""
+        for place in self.places:
+            target = self.targets[place.region]
+            if target == place.state.candidate and not self.wanted:
+                raise Failure(
+                    f"{place.region}: {target} serves on, since there is nothing else: what has served before"
+                    " was deleted. Build an earlier commit again, or merge a better one"
+                )
+
     def end(self):
         """The last look, and what is told where it cannot be had."""
         if len(self.services) > 1:
@@ -93,4 +103,5 @@ def roll_back(services, wanted, identifier, clock=time):
     rollback.end()
     for service in services:
         service.restore_template()
+    rollback.require_gone()
     say("The next merge to main is rolled out again. If its commit is still bad, revert it first")

@@ -53,12 +53,15 @@ def previous(places):
     gone = image_of(lead, left)
 
     def everywhere(name):
-        image = image_of(lead, name)
-        return image != gone and all(find(place, image) for place in places)
+        return all(find(place, image_of(lead, name)) for place in places)
 
-    target = before(lead.state, lead.revisions) if lead.state.candidate else None
-    if target is None or not all(find(place, image_of(lead, target)) for place in places):
-        target = last_served(lead, everywhere, left)
+    def earlier(name):
+        return image_of(lead, name) != gone and everywhere(name)
+
+    beside = before(lead.state, lead.revisions) if lead.state.candidate else None
+    # The candidate itself is beside itself where all that has served was deleted: the last resort.
+    choices = (beside if beside != left else None, last_served(lead, earlier, left), beside)
+    target = next((name for name in choices if name and everywhere(name)), None)
     if target is None:
         raise Failure(
             f"{lead.region}: nothing with another image has served before {left}, as far as is"

@@ -465,6 +465,7 @@ class Scenario:
             actor.truth = list(self.world.released)
             actor.called_off = any(place.state.candidate for place in places)
             actor.plan = decided(places, wanted)
+            actor.stays = [place.region for place in places if place.state.candidate == actor.plan[1][place.region]]
             self.world.note(actor, f"decides {actor.plan}")
             return actor.plan
 
@@ -605,6 +606,10 @@ class Scenario:
         left, targets = actor.plan
         for region, target in targets.items():
             labels = world.services[region]["revisions"][target]["labels"]
+            if region in actor.stays and not self.wanted:
+                if actor.result == 0 or not self.cleaned:
+                    world.violation(f"goes back to what it leaves, {labels}, and ends with {actor.result}")
+                continue
             if self.wanted and not any(labels["commit"].startswith(word) for word in self.wanted):
                 world.violation(f"goes back to {target}, of {labels}, and {self.wanted} was asked for")
             if labels["commit"] not in actor.truth and not self.hand:
@@ -715,6 +720,7 @@ class Scenario:
         nothing_before = not split and "has served before" in str(repair.result)
         disturbed = self.cleaned or self.hand
         nothing_before |= bool(disturbed and "TO=COMMIT" in str(repair.result))
+        nothing_before |= self.cleaned and "there is nothing else" in str(repair.result)
         if repair.result != 0 and not nothing_before:
             world.violation(f"{repair.name} ended with {repair.result}")
         for region in world.regions:

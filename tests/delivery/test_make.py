@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from cloud import OTHER_REGION, PROJECT, REGION, REPOSITORY, TRIGGER, digest_of, read_until
+from cloud import GOOD, OTHER_REGION, PROJECT, REGION, REPOSITORY, TRIGGER, digest_of, read_until
 from outcome import NEW, OLD, check
 
 
@@ -187,6 +187,14 @@ class Outcome:
 
     def __init__(self, log):
         self.log = log
+
+
+def test_rollback_with_nothing_to_go_back_to_ends_the_rollout_and_says_so(cloud, make, repository):
+    """It used to go to the candidate itself, and to say that all was well."""
+    cloud.breaks_at[REGION] = 100
+    cloud.disturb(GOOD.index("traffic 2=100"), "delete", "after")
+    assert cloud.rollout(repository.new).status == 3
+    check(make("rollback"), cloud, 2, {NEW: 100}, "hello-fcgi-00002-abc serves on, since there is nothing else")
 
 
 def test_rollback_skips_the_twin_of_what_serves(cloud, make, repository):
