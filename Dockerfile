@@ -30,7 +30,8 @@ FROM scratch AS symbols
 COPY --from=build /src/build/responder.debug /
 
 # --- test: runs every suite that needs no container engine (cloudbuild/test) ---------------------
-FROM build AS test
+# Not from build, which changes with the code: the packages stay.
+FROM libraries AS test
 RUN scripts/setup run debug test pipeline && rm -rf /var/lib/apt/lists/*
 # build/terraform is there in the pipeline only.
 COPY VERSION build/terraform* /usr/local/bin/

@@ -151,7 +151,7 @@ def first_of(service):
                     return process
         return None
 
-    return wait_until(look, 10, "its first process runs")
+    return wait_until(look, 30, "its first process runs")
 
 
 def test_a_stop_at_any_moment_of_its_start_is_heard(launch):
