@@ -2,7 +2,7 @@
 has to know of it."""
 
 import json
-import os
+import subprocess
 import sys
 
 from log import LOG, fail
@@ -23,22 +23,18 @@ class Program:
 
 def ask(path):
     """Has the responder check its settings, so that a wrong one is said once and at once. Returns what
-    nginx has to know of it (responder --nginx). By fork: old engines refuse clone3, with which
-    posix_spawn begins."""
-    told_read, told_write = os.pipe()
-    said_read, said_write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        become_asked(path, told_write, said_write)
-    os.close(told_write)
-    os.close(said_write)
-    told = read_all(told_read)  # first: what is said is a line, for which there is room
-    said = read_all(said_read)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    nginx has to know of it (responder --nginx)."""
+    try:
+        asked = subprocess.Popen([path, "--nginx"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, restore_signals=False)
+    except OSError as error:
+        fail(f"RESPONDER={path} cannot be run: {error.strerror}")
+    told = asked.stdout.read()  # first: what is said is a line, for which there is room
+    said = asked.stderr.read()
+    status = asked.wait()
     if status != 0:
-        refuse(path, pid, said.decode(errors="backslashreplace"), status)
+        refuse(path, asked.pid, said.decode(errors="backslashreplace"), status)
     output = Output(LOG)
-    output.feed("responder", "stderr", pid, said)
+    output.feed("responder", "stderr", asked.pid, said)
     output.end()
     try:
         return json.loads(told)
@@ -52,18 +48,3 @@ def refuse(path, pid, said, status):
     LOG.add({"severity": "CRITICAL", "message": said.removeprefix("responder: ").strip() or ended}, "responder", pid)
     LOG.flush(0.1)
     sys.exit(status if status > 0 else 1)
-
-
-def read_all(descriptor):
-    with open(descriptor, "rb") as file:
-        return file.read()
-
-
-def become_asked(path, told, said):
-    try:
-        os.dup2(told, 1)
-        os.dup2(said, 2)
-        os.execv(path, [path, "--nginx"])
-    except OSError as error:
-        os.write(said, f"RESPONDER={path} cannot be run: {error.strerror}".encode())
-    os._exit(1)

@@ -10,6 +10,7 @@ import importlib
 import os
 import select
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -54,18 +55,21 @@ class Nothing(types.ModuleType):
 
 sys.modules["pkg_resources"] = types.SimpleNamespace(EntryPoint=EntryPoint)
 
-# What supervisorctl is served by, where there is none, as in the image: 17 to 21 ms and 1.9 MB, of
-# which http and xmlrpc, with what they import, have 1 MB each. No supervisor can leave it out.
+# What supervisorctl is served by, and what getopt explains mistakes with, where there is no supervisorctl,
+# as in the image: 17 to 21 ms and 1.9 MB, of which http and xmlrpc, with what they import, have 1 MB
+# each, and 6 ms for the second line. No supervisor can leave it out.
 # Test: test_what_the_image_leaves_out_is_not_needed.
 if not os.path.exists("/usr/bin/supervisorctl"):
     for unused in (
         *("http", "http.client", "xmlrpc", "xmlrpc.client"),
+        *("html", "html.entities", "html.parser", "base64", "gettext"),
         *("supervisor.http", "supervisor.rpcinterface", "supervisor.xmlrpc"),
     ):
         sys.modules[unused] = Nothing(unused)
 
 try:
     import supervisor.loggers
+    import supervisor.process
     import supervisor.supervisord
     from supervisor import events
     from supervisor.options import ServerOptions
@@ -80,6 +84,14 @@ SHUTDOWN = SupervisorStates.SHUTDOWN
 # It prints a traceback where its own log, which is /dev/null here, cannot be written to. No supervisor
 # leaves that. Test: test_a_log_that_cannot_be_written_is_not_worth_a_traceback.
 supervisor.loggers.Handler.handleError = lambda _: None
+
+def note(process, get_execv_args=supervisor.process.Subprocess.get_execv_args):
+    """supervisord asks for it just before it forks, and tells nobody for whom it does."""
+    process.config.options.spawning = process
+    return get_execv_args(process)
+
+
+supervisor.process.Subprocess.get_execv_args = note
 
 # --- Its classes --------------------------------------------------------------------------------
 
@@ -151,12 +163,6 @@ class Options(ServerOptions):
         except (OSError, ValueError) as error:
             LOG.write("NOTICE", f"there is no socket for supervisorctl here: {error}")
 
-    def setpgrp(self):
-        """In the child. Without a group of its own it lacks only what ends its orphans, too: no
-        supervisor goes on. Test: test_a_call_that_is_refused_is_done_without_or_said_in_one_line."""
-        with contextlib.suppress(OSError):
-            super().setpgrp()
-
     def make_pipes(self, stderr=True):
         """With room for what comes while nobody reads. Where the system refuses, they fill sooner. No
         supervisor has that. Test: test_a_program_s_output_has_room_and_is_read_at_once."""
@@ -175,16 +181,32 @@ class Options(ServerOptions):
         return b""
 
     def fork(self):
-        """A stop must not get lost in a child that is not yet the program, but has this process's
-        signal handlers: there it waits for their removal. No supervisor has that.
-        Test: test_it_can_be_stopped_at_any_moment_of_its_start."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, self.stops)
-        pid = os.fork()
-        if pid == 0:
-            for number in self.stops:
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.stops)
-        return pid
+        """Makes the program at once, without a copy of this process in between: that copy's memory costs a
+        tenth of the start, in gVisor a sixth (docs/container.md), and a stop could get lost in it. No
+        supervisor has that. Test: test_a_program_is_made_without_a_copy_of_this_process.
+
+        Without a group of its own it lacks only what ends its orphans, too: no supervisor goes on.
+        Test: test_a_call_that_is_refused_is_done_without_or_said_in_one_line."""
+        with contextlib.suppress(OSError):
+            return self.make(self.spawning, 0)
+        return self.make(self.spawning, None)
+
+    @staticmethod
+    def make(process, group):
+        program, arguments = process.get_execv_args()
+        pipes, config = process.pipes, process.config
+        child = subprocess.Popen(
+            arguments,
+            executable=program,
+            stdin=getattr(process, "fcgi_sock", None) or pipes["child_stdin"],
+            stdout=pipes["child_stdout"],
+            stderr=pipes["child_stdout" if config.redirect_stderr else "child_stderr"],
+            env=os.environ | (config.environment or {}),
+            restore_signals=False,  # what is ignored here is ignored there, see run()
+            process_group=group,
+        )
+        child.returncode = 0  # it is supervisord that waits for it
+        return child.pid
 
 
 class Supervisor(supervisor.supervisord.Supervisor):

@@ -108,9 +108,9 @@ TABLE = (
         *(PLACE, "test_a_file_system_without_hard_links_has_no_supervisorctl"),
     ),
     Adaptation(
-        "setpgrp",
-        "def setpgrp(self):",
-        "def set_group(self):",
+        "fork, group",
+        "        with contextlib.suppress(OSError):\n            return self.make(self.spawning, 0)\n",
+        "        return self.make(self.spawning, 0)\n",
         *(PLACE, "test_a_call_that_is_refused_is_done_without_or_said_in_one_line and setpgid-EPERM"),
     ),
     Adaptation(
@@ -129,7 +129,7 @@ TABLE = (
         "fork",
         "    def fork(self):",
         "    def fork_it(self):",
-        *(LIFE, "test_it_can_be_stopped_at_any_moment_of_its_start"),
+        *(UNIT, "test_a_program_is_made_without_a_copy_of_this_process"),
     ),
     Adaptation(
         "patience",

@@ -42,12 +42,28 @@ import supervisord
 """
 
 
-@pytest.mark.parametrize("names", ["pkg_resources", "http xmlrpc"])
+@pytest.mark.parametrize("names", ["pkg_resources", "http xmlrpc", "html base64 gettext"])
 def test_what_the_image_leaves_out_is_not_needed(names):
     """names: modules."""
     code = IMPORT.format(names=names, source=str(SOURCE))
     result = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_program_is_made_without_a_copy_of_this_process(monkeypatch):
+    """In a group of its own, with its environment, and reachable by what ends this one."""
+    monkeypatch.setattr(os, "fork", None)
+    options, output = supervisord.Options((signal.SIGTERM,)), os.pipe()
+    says = "import os, signal; print(os.getpgrp() == os.getpid(), os.environ['WHICH'], signal.getsignal(15).name)"
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    options.spawning = types.SimpleNamespace(
+        get_execv_args=lambda: (sys.executable, ["python", "-c", says]),
+        pipes={"child_stdin": subprocess.DEVNULL, "child_stdout": output[1]},
+        config=types.SimpleNamespace(redirect_stderr=True, environment={"WHICH": "its own"}),
+    )
+    status = os.waitpid(options.fork(), 0)[1]
+    signal.signal(signal.SIGTERM, before)
+    assert (status, os.read(output[0], 99)) == (0, b"True its own SIG_DFL\n")
 
 
 @pytest.fixture
