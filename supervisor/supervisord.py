@@ -181,9 +181,9 @@ class Options(ServerOptions):
         return b""
 
     def fork(self):
-        """Makes the program at once, without a copy of this process in between: that copy's memory costs a
-        tenth of the start, in gVisor a sixth (docs/container.md), and a stop could get lost in it. No
-        supervisor has that. Test: test_a_program_is_made_without_a_copy_of_this_process.
+        """Makes the program at once, without a copy of this process in between: its memory costs a sixth of
+        the start in gVisor (docs/container.md), and a stop could get lost in it. No supervisor has that.
+        Test: test_a_program_is_made_without_a_copy_of_this_process.
 
         Without a group of its own it lacks only what ends its orphans, too: no supervisor goes on.
         Test: test_a_call_that_is_refused_is_done_without_or_said_in_one_line."""
