@@ -277,8 +277,11 @@ class Pipeline:
                 # With this machine's programs, which the engine itself needs.
                 wrapper = directory / self.engine
                 program = shutil.which(self.engine)
+                one_at_a_time = f"flock --close {service.BUILD_LOCK}"
                 wrapper.write_text(
-                    f"#!/bin/sh\nPATH='{os.environ['PATH']}' exec {program} \"$@\"\n"
+                    f"#!/bin/sh\nexport PATH='{os.environ['PATH']}'\n"
+                    f"[ \"$1\" != build ] || exec {one_at_a_time} {program} \"$@\"\n"
+                    f"exec {program} \"$@\"\n"
                 )
                 wrapper.chmod(0o755)
             elif name == "gcloud":

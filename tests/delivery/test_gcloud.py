@@ -161,7 +161,7 @@ def test_gcloud_takes_every_command_line_of_the_scripts(make_cloud, repository, 
         cloud.run([SCRIPTS / name])
     options = {"project": PROJECT, "image": digest_of(repository.new), "commit": repository.new}
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    cloud.run([SCRIPTS / "provenance", *arguments], ROLLOUT_PATIENCE="0.1")
+    cloud.run([SCRIPTS / "provenance", *arguments], ROLLOUT_PATIENCE="1")
     called = [call for call in cloud.state()["calls"] if call[0] != "api"]
     calls = sorted({shlex.join(["gcloud", *call]) for call in called})
     image = digest_of(repository.new)

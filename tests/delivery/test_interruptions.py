@@ -112,8 +112,9 @@ def test_a_rollout_that_takes_too_long_is_put_back(cloud, repository, number):
 
 def test_a_gcloud_that_hangs_is_ended(cloud, repository):
     cloud.disturb_all("run deploy", "hang")
-    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="0.4")
-    check_put_back(ended, cloud, r"FAILED: gcloud run deploy .* did not end in 2 s")
+    # Five times as long for one call, three times: a gcloud that answers needs a part of it, on a busy machine too.
+    ended = cloud.rollout(repository.new, ROLLOUT_PATIENCE="2")
+    check_put_back(ended, cloud, r"FAILED: gcloud run deploy .* did not end in 10 s")
 
 
 def test_traffic_that_cloud_run_cannot_route_is_put_back(cloud, repository):

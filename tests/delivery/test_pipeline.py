@@ -18,7 +18,7 @@ pytest.importorskip("yaml", reason="needs python3-yaml, which make setup-pipelin
 from cloud import PLACEHOLDER, PROJECT, SCRIPTS, TRIGGER  # noqa: E402
 from outcome import check  # noqa: E402
 from pipeline import DOCKER, GCLOUD, Pipeline, Refused, StepFailed  # noqa: E402
-from service import REPOSITORY  # noqa: E402
+from service import REPOSITORY, one_build_at_a_time  # noqa: E402
 
 SLIM = f"{GCLOUD}:528.0.0-slim"
 
@@ -31,10 +31,23 @@ class Place(Pipeline):
         super().__init__(open(self.log, "w"))
 
     def run(self, path, without=(), **substitutions):
-        """Returns what was said."""
+        """Returns what was said. A failure has the end of it."""
         begin = len(self.log.read_text())
-        super().run(path, without, **substitutions)
+        try:
+            super().run(path, without, **substitutions)
+        except StepFailed as failure:
+            said = self.log.read_text()[begin:].splitlines()[-200:]
+            raise StepFailed("\n".join([str(failure), *said])) from None
         return self.log.read_text()[begin:]
+
+    def build_image(self, name, directory, *options):
+        with one_build_at_a_time():
+            subprocess.run(
+                [self.engine, "build", "--pull=false", *options, "--tag", name, directory],
+                check=True,
+                capture_output=True,
+                env={**os.environ, "BUILDAH_FORMAT": "docker"},
+            )
 
     def digests(self, tag=None):
         """The digest that the registry has for a tag, the commit's if none is given."""
@@ -201,8 +214,7 @@ def push_with_older_nginx(place, directory):
     (directory / "entry").write_text("Package: nginx\nVersion: 1.2.3-4\nArchitecture: amd64\n")
     (directory / "Dockerfile").write_text(f"FROM {place.image}:{place.commit}\nCOPY entry {status}\n")
     name = f"{place.image}:{place.commit}-older"
-    command = [place.engine, "build", "--pull=false", "--tag", name, directory]
-    subprocess.run(command, check=True, capture_output=True)
+    place.build_image(name, directory)
     ended = place.cloud.run(
         [SCRIPTS / "push", place.image, f"{place.commit}-older"],
         CONTAINERS_REGISTRIES_CONF=os.environ["CONTAINERS_REGISTRIES_CONF"],
@@ -351,12 +363,7 @@ def test_an_image_that_does_not_keep_the_contract_is_not_pushed(
     (tmp_path / "Dockerfile").write_text(f"FROM {place.image}:{place.commit}\n{dockerfile}\n")
     name = f"{place.image}-broken:{tmp_path.name}"
     try:
-        subprocess.run(
-            [place.engine, "build", "--pull=false", "--tag", name, tmp_path],
-            check=True,
-            capture_output=True,
-            env={**os.environ, "BUILDAH_FORMAT": "docker"},
-        )
+        place.build_image(name, tmp_path)
         ended = place.cloud.run([SCRIPTS / "smoke", name, place.commit], SMOKE_PATIENCE="2")
         assert ended.status == 1 and re.search(says, ended.log), ended
     finally:
@@ -386,7 +393,8 @@ def test_make_push_builds_tries_and_pushes_the_commit(place, first_run):
     cloud.put_outputs(image=f"{place.image}-by-hand")
     cloud.repository = place.clone()
     configuration = os.environ["CONTAINERS_REGISTRIES_CONF"]
-    ended = cloud.run(["make", "push"], CONTAINERS_REGISTRIES_CONF=configuration)
+    with one_build_at_a_time():
+        ended = cloud.run(["make", "push"], CONTAINERS_REGISTRIES_CONF=configuration)
     check(
         ended,
         cloud,
@@ -406,8 +414,7 @@ def test_an_image_for_another_kind_of_machine_is_not_pushed(place, tmp_path):
     """It would have the commit's tag, which nobody can move, and Cloud Run could not start it."""
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     name = f"{place.image}-arm"
-    command = [place.engine, "build", "--platform=linux/arm64", "--tag", f"{name}:1", tmp_path]
-    subprocess.run(command, check=True, capture_output=True)
+    place.build_image(f"{name}:1", tmp_path, "--platform=linux/arm64")
     ended = place.cloud.run([SCRIPTS / "push", name, "1"])
     assert ended.status == 1 and "-arm:1 is for arm64, and Cloud Run takes amd64" in ended.log, ended
 

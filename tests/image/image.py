@@ -1,14 +1,12 @@
 """The image as a file: its configuration, its layers and the files in them."""
 
-import contextlib
-import fcntl
 import json
 import os
 import subprocess
 import tarfile
 import tempfile
 
-from service import ENGINE, IMAGE
+from service import ENGINE, IMAGE, one_build_at_a_time
 
 
 class Image:
@@ -43,20 +41,12 @@ class Image:
         return sum(member.size for _, member in self.entries())
 
 
-@contextlib.contextmanager
-def one_at_a_time():
-    """podman loses layers to another build that runs beside it (layer not known)."""
-    with open(f"{tempfile.gettempdir()}/hello-fcgi-build-{os.getuid()}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def build(*arguments):
     """Builds, with arguments that end with the directory, and returns the identifier."""
     # podman would keep what nothing will find again, and that is large.
     layers = "false" if "--no-cache" in arguments else "true"
     environment = {**os.environ, "BUILDAH_FORMAT": "docker", "BUILDAH_LAYERS": layers}
-    with tempfile.NamedTemporaryFile("r") as identifier, one_at_a_time():
+    with tempfile.NamedTemporaryFile("r") as identifier, one_build_at_a_time():
         command = [ENGINE, "build", "--iidfile", identifier.name, *arguments]
         result = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
