@@ -71,19 +71,31 @@ def theirs(checkout):
     ]
 
 
+SPAWN = ["spawn-fcgi", "-n", "-s", "{run_dir}/peer.sock", "-M", "0666", "-b", "1024", "--"]
 # The pool as spawn-fcgi's and multiwatch's documentation has it: four processes on one socket.
-POOL = [
-    *("spawn-fcgi", "-n", "-s", "{run_dir}/peer.sock", "-M", "0666", "-b", "1024", "--"),
-    *("/usr/bin/multiwatch", "-f", "4", "--", f"{BUILD}/textbook"),
-]
+POOL = [*SPAWN, "/usr/bin/multiwatch", "-f", "4", "--", f"{BUILD}/textbook"]
 GUNICORN = [
     *(PYTHON, "-m", "gunicorn", "--chdir", str(PEERS), "--bind", "127.0.0.1:{port}"),
     *("--workers", "{cpus}", "--threads", "8", "hello:app"),
 ]
 
+def nginx_alone(name, location):
+    """Our responder behind an nginx with nothing of ours in its configuration. Both are of the same class as they
+    are in the service."""
+    batch = ["chrt", "--batch", "0"]
+    return Setting(
+        name=f"nginx alone, {name}",
+        commands=[[*batch, *SPAWN, RESPONDER], [*batch, *NGINX]],
+        files={**nginx_files(location), "fastcgi.conf": "fastcgi.conf"},
+        needs=("nginx", "spawn-fcgi"),
+    )
+
+
 LIMIT = Setting(
     name="nginx `return 200`", commands=[NGINX], files=nginx_files("limit.conf"), needs=("nginx",)
 )
+CACHED = nginx_alone("cached", "cached.conf")
+PASSED_ON = nginx_alone("passed on", "passed.conf")
 DEFAULT = ours("hello-fcgi", "on")
 CACHE_OFF = ours("hello-fcgi, cache off", "off")
 GO = Setting(
@@ -125,10 +137,11 @@ class Part(NamedTuple):
 
 DECIDING = [LIMIT, DEFAULT, CACHE_OFF, GO]
 SCRIPTED = [GUNICORN_FLASK, FLASK]
-SETTINGS = [*DECIDING, NODE, TEXTBOOK, PHP, *SCRIPTED]
-ALL = Part("All CPUs", DECIDING, [NODE, TEXTBOOK, PHP, *SCRIPTED], (1, 8, TYPICAL, 256, CROWD))
+NGINX_ALONE = [CACHED, PASSED_ON]
+SETTINGS = [*DECIDING, *NGINX_ALONE, NODE, TEXTBOOK, PHP, *SCRIPTED]
+ALL = Part("All CPUs", [*DECIDING, *NGINX_ALONE], [NODE, TEXTBOOK, PHP, *SCRIPTED], (1, 8, TYPICAL, 256, CROWD))
 # 80 is Cloud Run's default concurrency.
-ONE = Part("One CPU", DECIDING, [NODE, PHP, *SCRIPTED], (1, 8, 80), cpus=1)
+ONE = Part("One CPU", [*DECIDING, *NGINX_ALONE], [NODE, PHP, *SCRIPTED], (1, 8, 80), cpus=1)
 QUARTER = Part("A quarter of a CPU", DECIDING, SCRIPTED, (1, 8), cpus=0.25)
 OPEN = Part(
     "Open loop", DECIDING, [], (256,), cpus=1, rates=(1000, 5000, 10000, 15000, 20000, 25000, 30000, 40000)

@@ -30,7 +30,7 @@ import processes
 import report
 import results
 import server
-from plan import ALL, CACHE_OFF, DEFAULT, FLASK, GO, LIMIT, ONE, PYTHON, RESPONDER, Setting
+from plan import ALL, CACHE_OFF, CACHED, DEFAULT, FLASK, GO, LIMIT, ONE, PASSED_ON, PYTHON, RESPONDER, Setting
 
 WRK = """Running 1s test @ http://127.0.0.1:1/
   2 threads and 8 connections
@@ -136,7 +136,9 @@ def test_what_was_not_measured_makes_no_figure():
 
 @pytest.mark.parametrize(("rps", "verdict"), [(74, "**not met**"), (75, "met"), (None, "not measured")])
 def test_a_target_is_met_not_met_or_not_measured(rps, verdict):
-    table = report.target_table(parts(row(CACHE_OFF, rps=rps, errors=0), row(LIMIT, rps=100, errors=0)))
+    table = report.target_table(
+        report.targets(parts(row(CACHE_OFF, rps=rps, errors=0), row(LIMIT, rps=100, errors=0)))
+    )
     what = f"| {CACHE_OFF.name}, 64 connections: requests/s / {LIMIT.name} "
     [line] = [line for line in table.splitlines() if line.startswith(what)]
     assert line.split("|")[4].strip() == verdict, line
@@ -144,10 +146,16 @@ def test_a_target_is_met_not_met_or_not_measured(rps, verdict):
 
 def test_an_error_with_any_number_of_connections_misses_the_target():
     table = report.target_table(
-        parts(row(DEFAULT, connections=8, errors=1), row(DEFAULT, connections=64, errors=0))
+        report.targets(parts(row(DEFAULT, connections=8, errors=1), row(DEFAULT, connections=64, errors=0)))
     )
     [line] = [line for line in table.splitlines() if line.startswith("| hello-fcgi: errors")]
     assert "**not met**" in line, line
+
+
+def test_nginx_alone_is_held_to_the_same_targets():
+    measured = parts(row(CACHED, rps=81), row(PASSED_ON, rps=76), row(LIMIT, rps=100))
+    verdicts = [(met, bound) for _, _, bound, met in report.reachable(measured) if met is not None]
+    assert verdicts == [(False, "≥ 0.93"), (True, "≥ 0.75")]
 
 
 def test_what_differs_by_more_than_the_spread_is_told():
@@ -345,7 +353,7 @@ def test_ours_a_peer_and_another_checkout_are_measured_and_reported(directory):
     shutil.copy(RESPONDER, directory / "build/responder")
     for part in ("supervisor", "nginx"):
         (directory / part).symlink_to(BENCH.parent / part)
-    only = [LIMIT.name, CACHE_OFF.name]
+    only = [LIMIT.name, CACHED.name, PASSED_ON.name, CACHE_OFF.name]
     names = [*only, f"{DEFAULT.name}, {directory}", f"{CACHE_OFF.name}, {directory}"]
     benchmark = start(
         directory,
