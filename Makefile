@@ -5,7 +5,7 @@
 #   TIME=60      seconds for each target, TARGET=NAME for one (fuzz)
 #   GDB=1        start the responder under gdb (debug)
 #   V=1          print the commands that build
-#   ENV=staging  the environment (deploy, push, status, rollback): terraform/environments/
+#   ENV=staging  the environment (deploy, push, rebuild, status, rollback): terraform/environments/
 
 CC ?= cc
 Q := $(if $(V),,@)
@@ -144,7 +144,7 @@ deploy: ## Apply the Terraform configuration, then have Cloud Build build main a
 	@python3 -B cloudbuild/deploy
 
 .PHONY: rebuild
-rebuild: ## Build and roll out what serves anew if Debian has newer packages (ANYWAY=1: without a look)
+rebuild: ## Build and roll out what serves anew if Debian has newer packages (ANYWAY=1: main, without a look)
 	@python3 -B cloudbuild/rebuild-now $(if $(ANYWAY),anyway)
 
 .PHONY: status

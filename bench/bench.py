@@ -25,7 +25,7 @@ from load import measure, measure_open, smallest_share, warm_up
 from plan import BUILD, CROWD, PARTS, REPOSITORY, SETTINGS, TYPICAL, theirs
 from server import Failure, Quota, Server
 
-FULL = {"rounds": 8, "seconds": 1, "connections": None}
+FULL = {"rounds": 10, "seconds": 1, "connections": None}
 QUICK = {"rounds": 1, "seconds": 1, "connections": (TYPICAL, 256, CROWD)}
 SELDOM = 4  # rounds, of which one has those that decide nothing, too
 # A measurement during which others had more than this share of the CPU time is thrown away and made again, so often
@@ -164,20 +164,18 @@ def undisturbed(work, counts, attempts=ATTEMPTS):
 
 
 def measure_round(number, options, parts, chosen, counts):
-    """All parts, in the order in which a die has them."""
-    work = [
-        (part, setting, connections)
-        for part in parts
-        for setting in chosen
-        if setting in part.settings or number % SELDOM == 0 and setting in part.others or setting not in SETTINGS
-        for connections in options.connections or part.connections
-    ]
-    random.Random(options.seed + number).shuffle(work)
-    for part, setting, connections in work:
+    """All parts and loads in the order in which a die has them, and the settings at each in an order of its own: what
+    is compared is measured within seconds, since a shared machine is a quarter slower for minutes."""
+    die = random.Random(options.seed + number)
+    loads = [(part, connections) for part in parts for connections in options.connections or part.connections]
+    for part, connections in die.sample(loads, len(loads)):
+        taking_part = [*part.settings, *(part.others if number % SELDOM == 0 else ())]
+        settings = [setting for setting in chosen if setting in taking_part or setting not in SETTINGS]
         take = measure_rates if part.rates else measure_once
-        common = {"part": part.name, "round": number, "setting": setting.name, "place": chosen.index(setting)}
-        for row in undisturbed(lambda: take(part, setting, connections, options.seconds), counts, options.attempts):
-            yield {**common, **row}
+        for setting in die.sample(settings, len(settings)):
+            common = {"part": part.name, "round": number, "setting": setting.name, "place": chosen.index(setting)}
+            for row in undisturbed(lambda: take(part, setting, connections, options.seconds), counts, options.attempts):
+                yield {**common, **row}
 
 
 def quiet(rows, counts):

@@ -35,8 +35,9 @@ configuration answers {alone_limit} of what it does with a constant when it has 
 {alone_uncached_limit} when it passes each request on. {missed}"""
 
 METHOD = """Each server is started for each measurement of {seconds} s alone, warmed up, loaded by wrk, asked by one
-more client every 0.1 s whether body and fields are still right, and stopped. There are {rounds} rounds, each in an
-order that a die has thrown; those of the servers that stand in no target take part in every fourth. Figures are
+more client every 0.1 s whether body and fields are still right, and stopped. There are {rounds} rounds, each with its
+loads in an order that a die has thrown, and at each load the servers in another one, so that what is compared was
+measured within seconds; those of the servers that stand in no target take part in every fourth. Figures are
 medians of the rounds; a ratio is made within each round, then its median is taken. What stands in parentheses is where the
 median lies with 95 % confidence, by order statistics; of fewer than six values it is their range.
 

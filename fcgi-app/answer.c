@@ -116,10 +116,10 @@ static size_t defer(struct answerer *answerer, const struct request *request, in
     const bool too_long = errno == EMSGSIZE;
     if (!too_long)
         note_full(answerer);
-    response_init(&answerer->response);
     problem(&context, &answerer->response, too_long ? 413 : 503,
             too_long ? "The request is too long for this resource."
                      : "Too many requests wait for an answer. Try again.");
+    answerer->response.head_only = strcmp(request->method, "HEAD") == 0;
     return print_response(answerer, request);
 }
 

@@ -93,13 +93,21 @@ void quarantine_answer(const struct request *request, struct response *response)
     response->head_only = strcmp(request->method, "HEAD") == 0;
 }
 
+/* Up to when a suspect is of interest: it has died, or is refused. */
+static int64_t interest_ms(const struct suspect *suspect)
+{
+    const int64_t until_ms = (int64_t)atomic_load(&suspect->until_ms);
+    if (atomic_load(&suspect->fingerprint) == 0)
+        return 0;
+    return until_ms > suspect->last_ms ? until_ms : suspect->last_ms;
+}
+
 /* The one that has been of no interest for the longest time. */
 static struct suspect *replaceable(struct shared *shared)
 {
     struct suspect *oldest = &shared->suspects[0];
     for (int i = 1; i < SUSPECTS_MAX; i++)
-        if (shared->suspects[i].last_ms + (int64_t)shared->suspects[i].until_ms <
-            oldest->last_ms + (int64_t)oldest->until_ms)
+        if (interest_ms(&shared->suspects[i]) < interest_ms(oldest))
             oldest = &shared->suspects[i];
     return oldest;
 }

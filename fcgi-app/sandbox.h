@@ -5,9 +5,9 @@
  *
  * A worker may wait for its connections, read, answer and close them, take memory, read the clock,
  * write its log, wake its parent, and end. One that waits may besides sleep, make connections, ask
- * for the addresses of names, and read files: waiting_calls in sandbox.c, which is to be extended
- * for what a library needs. The parent may do all that its workers may, fork, signal and bury them,
- * and what a new one does before it enters its own sandbox.
+ * for the addresses of names, and read files: what is WAITING in the table of sandbox.c, which is
+ * to be extended for what a library needs. The parent may do all that its workers may, fork, signal
+ * and bury them, and what a new one does before it enters its own sandbox.
  */
 #ifndef SANDBOX_H
 #define SANDBOX_H

@@ -30,10 +30,11 @@ enum {
     STILLBORN_MAX = 6,  /* in a row: gives up after about 0.3 s, which supervisord, who counts exits
                          * within the first second, takes for a start that failed */
     BACKOFF_FIRST_MS = 10,
-    STOP_MS = 2000, /* for workers to stop; supervisord kills all after 3 s (stopwaitsecs) */
+    STOP_MS = 2500, /* for workers to stop; supervisord kills all after 3 s (stopwaitsecs) */
 };
 
-_Static_assert(DRAIN_MS + 500 <= STOP_MS, "workers stop by themselves before they are killed");
+/* Those that wait begin to stop when the others have. */
+_Static_assert(2 * DRAIN_MS + 500 <= STOP_MS, "workers stop by themselves before they are killed");
 
 struct child {
     pid_t pid;          /* 0: no worker now */

@@ -25,7 +25,7 @@ def ask(path):
     """Has the responder check its settings, so that a wrong one is said once and at once. Returns what
     nginx has to know of it (responder --nginx)."""
     try:
-        asked = subprocess.Popen([path, "--nginx"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, restore_signals=False)
+        asked = subprocess.Popen([path, "--nginx"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except OSError as error:
         fail(f"RESPONDER={path} cannot be run: {error.strerror}")
     told = asked.stdout.read()  # first: what is said is a line, for which there is room

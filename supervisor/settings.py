@@ -127,7 +127,7 @@ TABLE = (
         "METRICS_PORT",
         "",
         "a number from 1024 to 65535, and not PORT",
-        "where Prometheus finds /metrics and /nginx_status, on loopback only",
+        "where Prometheus finds /metrics, and nginx-prometheus-exporter /nginx_status; on loopback only",
         is_metrics_port,
         "none",
     ),

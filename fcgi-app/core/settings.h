@@ -18,7 +18,7 @@ struct settings {
     const char *region;   /* REGION, NULL where nobody says */
     const char *project;  /* GOOGLE_CLOUD_PROJECT, NULL where it is not set */
     int workers;          /* WORKERS */
-    int waiting_workers;  /* WAITING_WORKERS, 0 where no route waits */
+    int waiting_workers;  /* WAITING_WORKERS; none where no route waits */
     int log_level;        /* LOG_LEVEL: enum log_level */
     int request_timeout;  /* REQUEST_TIMEOUT, seconds */
     int sandbox;          /* SANDBOX: 0 or 1 */

@@ -218,6 +218,16 @@ def test_readme_says_what_the_results_say():
     assert " ".join(quoted.split()) in " ".join(readme.split())
 
 
+def test_readme_says_what_the_page_on_the_image_says():
+    page = (BENCH.parent / "docs" / "container.md").read_text("utf-8")
+    readme = " ".join((BENCH.parent / "README.md").read_text("utf-8").split())
+    start, of_flask = re.search(r"^\| of which in the container \| (\d+) .*? \| (\d+) ", page, re.MULTILINE).groups()
+    memory = re.search(r"^\| with 1000 connections that ask \| ([\d.]+) MiB", page, re.MULTILINE)[1]
+    stop = re.search(r"^\| stop, 64 busy connections, no answer lost \| (\d+) ms", page, re.MULTILINE)[1]
+    assert f"starts in {int(start) / int(of_flask):.2f} of the time that Flask's own server takes" in readme
+    assert f"stops in {stop} ms under load" in readme and f"takes {float(memory):.0f} MiB of memory" in readme
+
+
 def test_the_page_on_scale_has_what_is_computed():
     printed = subprocess.run([BENCH / "scale"], check=True, capture_output=True, text=True).stdout
     page = (BENCH.parent / "docs" / "scale.md").read_text("utf-8")

@@ -222,6 +222,8 @@ void __wrap_respond(const struct settings *settings, const struct request *reque
     const char *name = waiting ? waiting : name_in(request->target, "/fault/");
     char body[16] = "";
     if (waiting && request->defers) {
+        response_init(response);
+        response->route = routes;
         response->deferred = true;
         return;
     }

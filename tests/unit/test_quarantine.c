@@ -212,6 +212,37 @@ TEST(the_table_holds_as_many_as_it_has_room_for_and_takes_new_ones)
     }
 }
 
+/* Two that take turns, each of which must be remembered while the other one kills. */
+static void expect_both_refused(void)
+{
+    const struct request first = {.method = "GET", .target = "/first"},
+                         second = {.method = "GET", .target = "/second"};
+    assert_false(die_of(&first));
+    time_ms += 1;
+    assert_false(die_of(&second));
+    time_ms += 1;
+    assert_true(die_of(&first));
+    assert_true(die_of(&second));
+}
+
+/* All places but one are those of earlier ones, of which nobody is refused any more. */
+TEST(what_is_over_gives_way_to_what_is_new)
+{
+    char target[32];
+    const struct request earlier = {.method = "GET", .target = target};
+    for (int forgotten = 0; forgotten < 2; forgotten++) {
+        forget_all(NULL);
+        for (int i = 0; i < SUSPECTS_MAX - 1; i++) {
+            snprintf(target, sizeof(target), "/earlier/%d", i);
+            refuse(&earlier);
+            time_ms += MINUTE;
+            if (forgotten)
+                survive(&earlier);
+        }
+        expect_both_refused();
+    }
+}
+
 TEST(what_the_log_shows_is_cut)
 {
     const char *target = repeated("/", 2 * TARGET_SHOWN);
@@ -251,6 +282,7 @@ int main(void)
         cmocka_unit_test_setup(a_flood_of_suspects_does_not_free_what_is_refused, forget_all),
         cmocka_unit_test_setup(the_table_holds_as_many_as_it_has_room_for_and_takes_new_ones,
                                forget_all),
+        cmocka_unit_test_setup(what_is_over_gives_way_to_what_is_new, forget_all),
         cmocka_unit_test_setup(what_the_log_shows_is_cut, forget_all),
         cmocka_unit_test_setup(the_answer_says_what_happened_and_has_no_body_for_HEAD, forget_all),
     };

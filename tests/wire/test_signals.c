@@ -489,7 +489,7 @@ static void a_worker_that_does_not_stop_is_killed(void **state)
     tell(responder, SIGTERM);
     expect_exit(responder, EX_OK);
     await_end_of(responder->worker[1]);
-    expect_log(responder, "ERROR", "workers did not stop within 2000 ms and are killed");
+    expect_log(responder, "ERROR", "workers did not stop within 2500 ms and are killed");
 }
 
 static void a_service_whose_workers_die_now_and_then_goes_on(void **state)

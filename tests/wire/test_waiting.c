@@ -161,6 +161,17 @@ static void a_client_that_leaves_a_waiting_worker_does_no_harm(void **state)
     stop_normally(responder);
 }
 
+static void expect_metric(struct responder *responder, const char *line)
+{
+    struct bytes *metrics = bytes_new();
+    add_pair(metrics, "METRICS", "1");
+    struct client *client =
+        ask_with(responder, &(struct request){.target = "/metrics", .more = metrics});
+    expect_answer(client, 200, NULL);
+    if (!strstr(client->answer.body, line))
+        fail_msg("%s is missing in %s", line, client->answer.body);
+}
+
 static void more_than_can_wait_are_refused_and_the_others_answered(void **state)
 {
     enum { MOST = 400 };
@@ -175,6 +186,10 @@ static void more_than_can_wait_are_refused_and_the_others_answered(void **state)
     assert_in_range(count, 20, MOST - 1);
     expect_answer(clients[count - 1], 503, NULL);
     assert_non_null(strstr((char *)clients[count - 1]->output->data, "\r\nRetry-After: 1\r\n"));
+    const struct request head = {.method = "HEAD", .target = gate_target};
+    expect_answer(ask_with(responder, &head), 503, NULL);
+    expect_metric(responder, "\nhttp_server_requests_total{http_route=\"/\",http_request_method="
+                             "\"GET\",http_response_status_code=\"503\"} 1\n");
     assert_int_equal(1, times_said(responder, "others are refused; see WAITING_WORKERS"));
     for (unsigned i = 0; i < count - 1; i++) {
         release(1);
@@ -344,7 +359,7 @@ static void a_stop_does_not_wait_for_ever(void **state)
     kill(responder->pid, SIGTERM);
     expect_closed(client);
     expect_exit(responder, EX_OK);
-    expect_said(responder, "workers did not stop within 2000 ms and are killed");
+    expect_said(responder, "workers did not stop within 2500 ms and are killed");
     close(gate);
 }
 
@@ -353,14 +368,9 @@ static void a_stop_does_not_wait_for_ever(void **state)
 static void expect_busy(struct responder *responder, unsigned busy)
 {
     char line[64];
-    struct bytes *metrics = bytes_new();
-    add_pair(metrics, "METRICS", "1");
-    struct client *client = client_open(responder);
-    client_ask(client, &(struct request){.target = "/metrics", .more = metrics});
-    expect_answer(client, 200, NULL);
     snprintf(line, sizeof(line), "\nresponder_waiting_workers_busy %u\n", busy);
-    assert_non_null(strstr(client->answer.body, line));
-    assert_non_null(strstr(client->answer.body, "\nresponder_waiting_workers 3\n"));
+    expect_metric(responder, line);
+    expect_metric(responder, "\nresponder_waiting_workers 3\n");
 }
 
 static void the_metrics_show_how_many_wait(void **state)
