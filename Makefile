@@ -153,7 +153,7 @@ status: ## Show revisions with their traffic, commits and images
 
 .PHONY: rollback
 rollback: ## Give all the traffic to the revision before (TO=revision or commit)
-	@python3 -B cloudbuild/rollback $(TO)
+	@python3 -B cloudbuild/rollback $(if $(filter undefined,$(origin TO)),,$(or $(TO),''))
 
 .PHONY: pipeline-local
 pipeline-local: setup-pipeline ## Run cloudbuild.yaml here, with a stand-in for Google Cloud (FILE=...)

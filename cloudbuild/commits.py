@@ -53,9 +53,14 @@ def is_older(commit, serving):
     if status in (0, 1):
         return status == 0
     mine = committed(commit)
-    if not (mine and serving.committed):
+    if not mine:
+        raise Failure(
+            f"git does not know {commit}, and its history cannot be fetched: whether it is older than {other}, which"
+            " serves, nobody can tell. Deploy what main has now"
+        )
+    if not serving.committed:
         say(f"WARNING: git knows too little to tell whether {commit} is older than {other}")
-    return bool(mine and serving.committed) and mine < serving.committed
+    return bool(serving.committed) and mine < serving.committed
 
 
 def refuse_older(commit, serving):

@@ -9,6 +9,7 @@ import datetime
 import time
 
 from command_line import Failure, seconds
+from gcloud import PATIENCE, PAUSE
 from google_api import Api, Conflict, Unanswered
 from judgement import ENOUGH_FOR_ERRORS, Seen, judge, without
 
@@ -51,11 +52,13 @@ def buckets(distribution):
 
 
 class Monitoring:
-    def __init__(self, project, api=None):
-        self.path, self.api = f"v3/projects/{project}/timeSeries", api or Api("monitoring")
+    def __init__(self, project, clock=time):
+        self.path, self.api, self.clock = f"v3/projects/{project}/timeSeries", Api("monitoring"), clock
 
     def series(self, metric, service, begin, end, *labels):
-        """One value for each combination of the labels: all that came from begin to end."""
+        """One value for each combination of the labels: all that came from begin to end, in whole seconds, or their
+        period would be one point and a second of another."""
+        begin, end = int(begin), int(end)
         condition = (
             f'metric.type="run.googleapis.com/{metric}" AND resource.type="cloud_run_revision"'
             f' AND resource.labels.service_name="{service.name}"'
@@ -65,17 +68,14 @@ class Monitoring:
             "filter": condition,
             "interval.startTime": timestamp(begin),
             "interval.endTime": timestamp(end),
-            "aggregation.alignmentPeriod": f"{int(end - begin)}s",
+            "aggregation.alignmentPeriod": f"{end - begin}s",
             "aggregation.perSeriesAligner": "ALIGN_DELTA",
             "aggregation.crossSeriesReducer": "REDUCE_SUM",
             "aggregation.groupByFields": labels,
         }
         page = ""
         while True:
-            try:
-                answer = self.api.call("GET", self.path, pageToken=page, **query)
-            except (Conflict, Unanswered, Failure) as failure:
-                raise Unreadable(str(failure))
+            answer = self.get(pageToken=page, **query)
             for one in answer.get("timeSeries", []):
                 words = {**one.get("resource", {}).get("labels", {}),
                          **one.get("metric", {}).get("labels", {})}  # fmt: skip
@@ -84,6 +84,18 @@ class Monitoring:
             page = answer.get("nextPageToken", "")
             if not page:
                 return
+
+    def get(self, **query):
+        deadline = self.clock.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.api.call("GET", self.path, **query)
+            except (Conflict, Failure) as failure:
+                raise Unreadable(str(failure))
+            except Unanswered as failure:
+                if self.clock.monotonic() > deadline:
+                    raise Unreadable(str(failure))
+            self.clock.sleep(PAUSE)
 
     def seen(self, service, revision, begin, end):
         """What came of requests to a revision, its tag's address included."""
@@ -101,8 +113,8 @@ class Monitoring:
 
 
 class Gate:
-    def __init__(self, project, monitoring=None, clock=time):
-        self.monitoring, self.clock = monitoring or Monitoring(project), clock
+    def __init__(self, project, clock=time):
+        self.monitoring, self.clock = Monitoring(project, clock), clock
         self.judged = set()  # the regions in which enough requests come
 
     def prepare(self, regions):
@@ -141,7 +153,7 @@ class Gate:
                 for name in (region.candidate, region.serving.name)
             )
         except (Unreadable, KeyError, ValueError) as reason:
-            return region.say(f"metrics: inconclusive, they cannot be read: {reason!r}")
+            raise Failure(f"{region.name}: there are requests to judge by, and the metrics cannot be read: {reason!r}")
         own = sum(begun <= moment <= end for moment in probes)
         wrong, said = judge(without(mine, own), others)
         if wrong:

@@ -94,9 +94,8 @@ class Region:
     def deploy(self):
         """Makes the new revision, which serves nobody, and finds it by a label that is only its."""
         self.deploying = True
-        labels = {"commit": self.rollout.commit, "rollout": self.rollout.id}
-        if committed := self.rollout.history.committed(self.rollout.commit):
-            labels["committed"] = committed
+        committed = self.rollout.history.committed(self.rollout.commit) or 0  # not what the template has of another
+        labels = {"commit": self.rollout.commit, "rollout": self.rollout.id, "committed": committed}
         for attempt in range(ATTEMPTS):
             reason = None
             try:

@@ -1,5 +1,6 @@
 """The log: where all lines go, in JSON or for people. One object is the process's: LOG."""
 
+import errno
 import os
 import select
 import stat
@@ -9,6 +10,7 @@ import time
 import entry as entries
 
 WRITE_MAX = 1024 * 1024
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # of a file; there may be room again
 PENDING_MAX = 256 * 1024  # bytes that wait for a reader; what comes then is dropped, and counted
 
 
@@ -84,24 +86,29 @@ class Log:
             left = max(0, deadline - time.monotonic())
             if not self.ready.poll(left * 1000):
                 return False
-            self.write_piece()
+            if not self.write_piece():
+                return False
             if not self.pending and self.dropped:
                 dropped, self.dropped = self.dropped, 0
                 self.write("WARNING", f"{dropped} lines were dropped: nobody read them")
         return True
 
     def write_piece(self):
-        piece = self.pending.pop()
+        """Returns whether there is any use in going on."""
+        piece, full = self.pending.pop(), False
         try:
             written = os.write(self.fd, piece)
         except BlockingIOError:
             written = 0
-        except OSError:  # nobody will ever read it
-            self.pending, self.size, self.dropped = [], 0, 0
-            return
+        except OSError as error:
+            full, written = error.errno in FULL, 0
+            if not full:  # nobody will ever read it
+                self.pending, self.size, self.dropped = [], 0, 0
+                return True
         self.size -= written
         if written < len(piece):
             self.pending.append(piece[written:])
+        return not full
 
 
 LOG = Log()

@@ -81,11 +81,11 @@ resource "google_compute_backend_service" "app" {
   security_policy       = google_compute_security_policy.edge[0].id
   enable_cdn            = var.domain.cdn
 
-  # Off by default, and then nobody sees whom Cloud Armor refuses. A share, since a flood is what it
-  # refuses; what was passed on and answered is left out (logging.tf).
+  # Off by default, and then nobody sees whom Cloud Armor refuses. What need not be kept of it is left out by what it
+  # is, and not by chance (logging.tf).
   log_config {
     enable      = true
-    sample_rate = var.request_log_share
+    sample_rate = 1
   }
 
   dynamic "backend" {

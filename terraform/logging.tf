@@ -30,6 +30,17 @@ resource "google_logging_project_exclusion" "passed_on" {
   depends_on = [google_project_service.api]
 }
 
+# A flood is what Cloud Armor refuses: of that a share is enough.
+resource "google_logging_project_exclusion" "refused" {
+  count = local.load_balancer && var.request_log_share < 1 ? 1 : 0
+
+  name        = "${var.service}-refused"
+  description = "Requests that the load balancer has refused as too many, but for a share"
+  filter      = "${local.edge_log} AND httpRequest.status=429 AND sample(insertId, ${1 - var.request_log_share})"
+
+  depends_on = [google_project_service.api]
+}
+
 resource "google_logging_metric" "requests" {
   for_each = {
     requests = { filter = local.request_log, description = "Requests" }

@@ -260,14 +260,14 @@ resource "google_monitoring_alert_policy" "instances" {
   conditions {
     display_name = "More than 80 % of ${var.max_instances} instances in a region"
     condition_threshold {
-      filter          = local.metric["container/instance_count"]
+      filter          = "${local.metric["container/instance_count"]} AND metric.labels.state=\"active\""
       comparison      = "COMPARISON_GT"
       threshold_value = 0.8 * var.max_instances
       duration        = "300s" # a rollout has twice the instances for a moment
       aggregations {
         alignment_period     = "60s"
         per_series_aligner   = "ALIGN_MAX"
-        cross_series_reducer = "REDUCE_SUM" # of revisions, active and idle
+        cross_series_reducer = "REDUCE_SUM" # of revisions; idle ones take nobody a place, and a rollout leaves some
         group_by_fields      = ["resource.label.location"]
       }
     }
@@ -288,7 +288,9 @@ resource "google_monitoring_alert_policy" "instances" {
 # Identity-Aware Proxy the answer is the proxy's refusal, which is as good: where no revision has the tag
 # there is no such address, and Google answers 404 for anybody.
 locals {
-  # The proxy sends a browser to Google's page for signing in, which answers 200, and refuses others.
+  # The proxy sends a browser to Google's page for signing in, which answers 200, and refuses others. Without one, who
+  # may not call it is refused, and the check's token may be for another address than the service's: either way somebody
+  # is there. Where there is no such address, it is a 404.
   refusals = [
     { class = "STATUS_CLASS_2XX", status = null },
     { class = "STATUS_CLASS_3XX", status = null },
@@ -320,7 +322,7 @@ resource "google_monitoring_uptime_check_config" "candidate" {
     headers      = local.behind_load_balancer ? { X-Candidate = each.key } : {}
 
     dynamic "accepted_response_status_codes" {
-      for_each = local.iap ? local.refusals : []
+      for_each = local.iap || !var.public ? local.refusals : []
       content {
         status_class = accepted_response_status_codes.value.class
         status_value = accepted_response_status_codes.value.status
@@ -411,7 +413,7 @@ resource "google_monitoring_alert_policy" "split" {
   }
 }
 
-# The service's own lines, as of a worker that died, and the platform's about instances, as of one that
+# The service's own lines, those of workers that died (a WARNING, since the request is tried again), and the platform's about instances, as of one that
 # has no memory left. What it says of single requests is the objectives' part.
 resource "google_monitoring_alert_policy" "errors" {
   display_name          = "${var.service}: reports an error"
@@ -421,9 +423,9 @@ resource "google_monitoring_alert_policy" "errors" {
   user_labels           = local.labels
 
   conditions {
-    display_name = "A line of severity ERROR or above"
+    display_name = "A line of severity ERROR or above, or a worker that died"
     condition_matched_log {
-      filter = "${local.of_service} AND (log_id(\"run.googleapis.com/stdout\") OR log_id(\"run.googleapis.com/stderr\") OR log_id(\"run.googleapis.com/varlog/system\")) AND severity>=ERROR"
+      filter = "${local.of_service} AND (log_id(\"run.googleapis.com/stdout\") OR log_id(\"run.googleapis.com/stderr\") OR log_id(\"run.googleapis.com/varlog/system\")) AND (severity>=ERROR OR jsonPayload.message=~\"^worker [0-9]+ .* is replaced\")"
       label_extractors = {
         component = "EXTRACT(jsonPayload.component)"
       }

@@ -49,6 +49,11 @@ output "trigger" {
   value       = local.main_triggers[0].name
 }
 
+output "deploy_trigger" {
+  description = "Trigger that deploys an image that was pushed, where provenance is wanted; else empty."
+  value       = join("", google_cloudbuild_trigger.deploy[*].name)
+}
+
 output "rebuild_trigger" {
   description = "Trigger that rebuilds main if Debian has newer packages."
   value       = google_cloudbuild_trigger.rebuild.name

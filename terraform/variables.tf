@@ -358,8 +358,8 @@ variable "domain" {
     error_message = "A domain mapping leads to one region only. Leave out additional_regions, or domain.load_balancer = false."
   }
   validation {
-    condition     = try(var.domain.requests_per_minute >= 1 && floor(var.domain.requests_per_minute) == var.domain.requests_per_minute, true)
-    error_message = "domain.requests_per_minute has to be a whole number, 1 or more."
+    condition     = try(var.domain.requests_per_minute >= 200 && floor(var.domain.requests_per_minute) == var.domain.requests_per_minute, true)
+    error_message = "domain.requests_per_minute has to be a whole number, 200 or more: the checks of a rollout alone are some 90 a minute, from one address."
   }
 }
 

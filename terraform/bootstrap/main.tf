@@ -57,6 +57,11 @@ resource "google_storage_bucket" "state" {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 
+  # Another project with this project's state would replace it.
+  lifecycle {
+    prevent_destroy = true
+  }
+
   # An overwritten or truncated state can be taken back. Ten versions, or the bucket only grows.
   versioning {
     enabled = true
@@ -85,6 +90,11 @@ resource "google_project_service" "pubsub" {
 
 resource "google_pubsub_topic" "images" {
   name = "gcr"
+
+  # As above; without it no push would start a deploy, and nobody would say so.
+  lifecycle {
+    prevent_destroy = true
+  }
 
   depends_on = [google_project_service.pubsub]
 }

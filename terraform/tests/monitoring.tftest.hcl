@@ -105,12 +105,16 @@ run "what_the_load_balancer_refuses" {
   }
 
   assert {
-    condition     = google_compute_backend_service.app[0].log_config[0].enable && google_compute_backend_service.app[0].log_config[0].sample_rate == 0.25
-    error_message = "A share of what the load balancer does has to be logged."
+    condition     = google_compute_backend_service.app[0].log_config[0].enable && google_compute_backend_service.app[0].log_config[0].sample_rate == 1
+    error_message = "Each failure of the load balancer's has to be logged."
   }
   assert {
     condition     = google_logging_project_exclusion.passed_on[0].filter == "resource.type=\"http_load_balancer\" AND resource.labels.url_map_name=(\"hello-fcgi\" OR \"hello-fcgi-redirect\") AND httpRequest.status<400"
     error_message = "What was passed on and answered is in Cloud Run's log already."
+  }
+  assert {
+    condition     = google_logging_project_exclusion.refused[0].filter == "resource.type=\"http_load_balancer\" AND resource.labels.url_map_name=(\"hello-fcgi\" OR \"hello-fcgi-redirect\") AND httpRequest.status=429 AND sample(insertId, 0.75)"
+    error_message = "Of a flood a share has to be logged."
   }
 }
 
@@ -195,7 +199,7 @@ run "limits" {
     error_message = "More than 80 % of a region's instances have to be told."
   }
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].filter, "container/instance_count") && google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_SUM" && google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].duration == "300s"
+    condition     = strcontains(google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].filter, "container/instance_count") && strcontains(google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].filter, "state=\"active\"") && google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].aggregations[0].cross_series_reducer == "REDUCE_SUM" && google_monitoring_alert_policy.instances.conditions[0].condition_threshold[0].duration == "300s"
     error_message = "The instances of all revisions count together, once a rollout's have had time to go."
   }
 }
@@ -243,8 +247,8 @@ run "its_own_errors" {
   command = plan
 
   assert {
-    condition     = google_monitoring_alert_policy.errors.conditions[0].condition_matched_log[0].filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"hello-fcgi\" AND (log_id(\"run.googleapis.com/stdout\") OR log_id(\"run.googleapis.com/stderr\") OR log_id(\"run.googleapis.com/varlog/system\")) AND severity>=ERROR" && google_monitoring_alert_policy.errors.alert_strategy[0].notification_rate_limit[0].period == "3600s"
-    error_message = "What the service itself calls an error has to be told, once an hour at most."
+    condition     = google_monitoring_alert_policy.errors.conditions[0].condition_matched_log[0].filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"hello-fcgi\" AND (log_id(\"run.googleapis.com/stdout\") OR log_id(\"run.googleapis.com/stderr\") OR log_id(\"run.googleapis.com/varlog/system\")) AND (severity>=ERROR OR jsonPayload.message=~\"^worker [0-9]+ .* is replaced\")" && google_monitoring_alert_policy.errors.alert_strategy[0].notification_rate_limit[0].period == "3600s"
+    error_message = "What the service itself calls an error, and a worker that died, has to be told, once an hour at most."
   }
 }
 

@@ -43,6 +43,10 @@ run "still_watched" {
     condition     = google_monitoring_uptime_check_config.app["europe-west1"].http_check[0].service_agent_authentication[0].type == "OIDC_TOKEN"
     error_message = "The uptime check of a private service has to show who it is."
   }
+  assert {
+    condition     = contains([for code in google_monitoring_uptime_check_config.candidate["europe-west1"].http_check[0].accepted_response_status_codes : code.status_value], 401)
+    error_message = "A candidate that refuses the check is there: a rollout that was left has to be told of."
+  }
 }
 
 run "at_a_domain" {

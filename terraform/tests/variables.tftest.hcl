@@ -33,7 +33,7 @@ run "edges_are_accepted" {
     max_instances        = 2
     binary_authorization = "dry_run"
     provenance           = true
-    domain               = { name = "a.b-c.example.co", requests_per_minute = 1 }
+    domain               = { name = "a.b-c.example.co", requests_per_minute = 200 }
     alert_email          = "on.call+hello@example.com"
     budget               = { billing_account = "012345-6789AB-CDEF01", amount = 1 }
   }
@@ -96,7 +96,7 @@ run "out_of_bounds" {
     request_log_share          = 10
     concurrency                = 1001
     max_instances              = 1001
-    domain                     = { name = "hello.example.com", requests_per_minute = 0 }
+    domain                     = { name = "hello.example.com", requests_per_minute = 199 }
     budget                     = { billing_account = "012345-6789AB-CDEF01", amount = 0.5 }
   }
   expect_failures = [

@@ -202,6 +202,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """timeSeries.list, as far as it is asked; a page has one series."""
         cloud, url = self.server.cloud, urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(url.query)
+        if cloud.monitoring.busy:
+            cloud.monitoring.busy -= 1
+            return self.answer_json(503, {"error": {"status": "UNAVAILABLE"}})
         if url.path != f"/v3/projects/{PROJECT}/timeSeries" or cloud.monitoring.fails:
             return self.answer_json(403, {"error": {"status": "PERMISSION_DENIED"}})
         found, page = cloud.monitoring.series(query), int(query.get("pageToken", ["0"])[0])
@@ -344,6 +347,7 @@ class Monitoring:
     def __init__(self):
         self.requests = []  # (when, region, revision, status, milliseconds)
         self.fails, self.now, self.lag = False, time.time, 180
+        self.busy = 0  # answers that it does not give for now
 
     def series(self, query):
         begin, end = (self.moment(query[f"interval.{name}Time"][0]) for name in ("start", "end"))
@@ -539,6 +543,7 @@ class Cloud:
             "service": SERVICE,
             "image": IMAGE,
             "trigger": TRIGGER,
+            "deploy_trigger": "",
             "url": self.address("service"),
             **values,
         }

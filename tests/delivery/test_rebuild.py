@@ -1,5 +1,6 @@
 """What cloudbuild/rebuild makes of what serves, without an image: test_pipeline.py has the whole."""
 
+import json
 import subprocess
 
 import pytest
@@ -37,6 +38,21 @@ def test_another_commit_that_serves_is_a_failure(serving, repository):
     ended = serving("serving", *PLACE)
     assert ended.status == 1, ended
     assert f"{repository.old} serves, and main is at {repository.newer}" in ended.log, ended
+
+
+def test_packages_that_somebody_has_gone_back_from_are_not_brought_back(cloud, serving, repository):
+    services = cloud.state()["services"]
+    revisions = services[REGION]["revisions"]
+    name, first = next(iter(revisions.items()))
+    bad = {**first, "image": digest_of("rebuilt"), "labels": {"commit": repository.newer}}
+    first.update(image=digest_of(repository.newer), labels={"commit": repository.newer})
+    revisions[f"{name}-bad"] = bad
+    record = {"called_off": [[bad["image"], "rollback-1"]]}
+    services[REGION].setdefault("annotations", {})["delivery"] = json.dumps(record)
+    cloud.change(services=services)
+    ended = serving("serving", *PLACE)
+    assert ended.status == 1 and "somebody has gone back from another build of" in ended.log, ended
+    assert not (serving.checkout / "build/serving").exists()
 
 
 @pytest.mark.parametrize("changes", ["", "nginx 1 -> 2\n"])

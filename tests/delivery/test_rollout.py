@@ -170,6 +170,14 @@ def test_an_older_commit_is_refused_by_its_time_where_history_is_out_of_reach(
     check_put_back(cloud.rollout(repository.old), cloud, REFUSED.format(repository))
 
 
+def test_a_commit_that_git_does_not_know_is_refused(cloud, repository, clone):
+    """As in the build that deploys an image, which has a clone of main's newest commit."""
+    serve(cloud, repository.old, committed="1700000001")
+    clone(repository.newer, reachable=False)
+    check_put_back(cloud.rollout(repository.new), cloud, f"FAILED: git does not know {repository.new}")
+    assert "deploy" not in cloud.calls()
+
+
 @pytest.mark.parametrize("reachable", [True, False])
 def test_a_newer_commit_is_taken_from_a_clone_without_history(cloud, repository, clone, reachable):
     serve(cloud, repository.old, committed="1700000001")

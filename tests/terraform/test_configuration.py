@@ -94,7 +94,7 @@ MISTAKES = [
     {"iap_members": (["group:staff@example.com"], "Set public = false")},
     {"vpc": ({"network": "inside", "subnetworks": {"us-east1": "x"}}, "region and additional")},
     {"domain": ({"name": "https://hello.example.com"}, "without https://")},
-    {"domain": ({"name": "hello.example.com", "requests_per_minute": 0}, "1 or more")},
+    {"domain": ({"name": "hello.example.com", "requests_per_minute": 199}, "200 or more")},
     {
         "domain": (
             {"name": "hello.example.com", "load_balancer": False, "cdn": True},

@@ -54,6 +54,20 @@ def test_gcloud_knows_the_commands(tmp_path):
     assert written and done.returncode == 0, done.stderr
 
 
+def test_whatever_is_written_of_a_worker_that_died_is_told_and_found():
+    source = (REPOSITORY / "fcgi-app/service.c").read_text("utf-8")
+    ways = re.findall(r'snprintf\(how, size, "(.*?)"', source)
+    forms = re.findall(r'"(worker %d %s and is replaced.*?)"', source)
+    lines = [
+        re.sub("%[ds]", "7", form.replace("%s", re.sub("%[ds]", "7", way), 1)) for way in ways for form in forms
+    ]
+    alert = re.search(r'message=~\\"(\^worker.*?)\\"', (ROOT / "monitoring.tf").read_text("utf-8"))[1]
+    query = re.search(r'message=~"(is replaced.*?)"', (REPOSITORY / "docs/observability.md").read_text("utf-8"))[1]
+    assert len(lines) == 10
+    for line in lines:
+        assert re.search(alert, line) and re.search(query, line), line
+
+
 def test_the_outputs_exist():
     named = {
         name
