@@ -144,6 +144,6 @@ ALL = Part("All CPUs", [*DECIDING, *NGINX_ALONE], [NODE, TEXTBOOK, PHP, *SCRIPTE
 ONE = Part("One CPU", [*DECIDING, *NGINX_ALONE], [NODE, PHP, *SCRIPTED], (1, 8, 80), cpus=1)
 QUARTER = Part("A quarter of a CPU", DECIDING, SCRIPTED, (1, 8), cpus=0.25)
 OPEN = Part(
-    "Open loop", DECIDING, [], (256,), cpus=1, rates=(1000, 5000, 10000, 15000, 20000, 25000, 30000, 40000)
+    "Open loop", DECIDING, [], (256,), cpus=1, rates=(1000, 5000, 10000, 15000, 20000, 25000, 30000, 40000, 60000, 80000)
 )
 PARTS = (ALL, ONE, QUARTER, OPEN)

@@ -22,6 +22,8 @@ if (name eq "throughput" || name eq "memory") {
     # A bar for each server, with the interval of its median.
     set xlabel name eq "memory" ? "MB" : "requests/s"
     set xrange [0:*]
+    stats data using 4 nooutput
+    set xtics 10 ** floor(log10(STATS_max))  # each bar has its number; more would run into each other
     set yrange [-0.6:*]
     set format x "%.0s%c"
     set grid noytics
