@@ -413,8 +413,9 @@ resource "google_monitoring_alert_policy" "split" {
   }
 }
 
-# The service's own lines, those of workers that died (a WARNING, since the request is tried again), and the platform's about instances, as of one that
-# has no memory left. What it says of single requests is the objectives' part.
+# The service's own lines, those of workers that died (a WARNING, since the request is tried again), and the
+# platform's about instances, as of one that has no memory left. What it says of single requests is the
+# objectives' part.
 resource "google_monitoring_alert_policy" "errors" {
   display_name          = "${var.service}: reports an error"
   combiner              = "OR" # of one condition

@@ -1,6 +1,5 @@
-/* A route: a path, who answers there, and all that the service needs to know of it. The routes are
- * in
- * ../routes.def. */
+/* A route: a path, who answers there, and all that the service needs to know of it. They
+ * are in ../routes.def. */
 #ifndef ROUTE_H
 #define ROUTE_H
 
